@@ -1,0 +1,35 @@
+# Every target makes what it needs: the only tools asked for are in the README.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test check flows bench live docs lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(BIN)/pressplay: requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $(BIN)/pressplay
+
+$(VENV)/.dev: $(BIN)/pressplay requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.txt
+	@touch $@
+
+demo: $(BIN)/pressplay ## the whole pipeline on a sample app, no account needed
+	$(BIN)/pressplay demo
+
+test: $(VENV)/.dev ## every test that needs no cluster
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: $(VENV)/.dev ## formatting, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock: ## pin every dependency with hashes, naming no index
+	uv pip compile pyproject.toml --extra toolchain-python --group build --generate-hashes --universal --no-header --no-emit-index-url --no-annotate -o requirements.txt
+	uv pip compile pyproject.toml --extra toolchain-python --group build --group dev --generate-hashes --universal --no-header --no-emit-index-url --no-annotate -c requirements.txt -o requirements-dev.txt

@@ -1,0 +1,435 @@
+"""The wiring: settings in, running tasks out. The only module that chooses implementations.
+
+One process serves one state folder: the store and its API, the engine, the controllers, and the
+local forge on a port of its own. Killed at any point, it goes on where its records end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from pressplay.base import clocks, files
+from pressplay.cluster.port import AlreadyExists, Key, Object, Objects, key_of
+from pressplay.cluster.sqlite import SqliteObjects
+from pressplay.controllers.deployments import DeploymentController
+from pressplay.controllers.expiry import ExpiryController
+from pressplay.controllers.runs import RunController
+from pressplay.engine.artifacts import ArtifactRepository
+from pressplay.engine.steppods import StepPods
+from pressplay.engine.watching import Engine
+from pressplay.evidence import signing
+from pressplay.forge.local import app as forge_app
+from pressplay.forge.local.operator import Operator
+from pressplay.manifests import loading
+from pressplay.pods import images, sandboxing
+from pressplay.pods.running import PodRunner
+from pressplay.server import app as server_app
+from pressplay.server.auth import Accounts
+
+_LOG = logging.getLogger(__name__)
+
+NAMESPACE = "agents"
+OPERATOR = "operator"
+FORGE_OWNER = OPERATOR
+APPS: Mapping[str, Mapping[str, str]] = {
+    **{
+        name: {"contents": "write", "pull_requests": "write", "issues": "write", "checks": "read"}
+        for name in ("rex", "clippy", "qa", "triage", "security")
+    },
+    "qa-approver": {"contents": "read", "pull_requests": "write", "checks": "write"},
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one server is told.
+
+    `state` holds everything that it knows. With `idle_s`, it ends by itself once there has been
+    no unfinished run and no preview for so many seconds.
+    """
+
+    state: Path
+    idle_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server of this machine is, as its state folder says."""
+
+    pid: int
+    kube_url: str
+    forge_url: str
+    operator_token: str
+
+    def to_json(self) -> str:
+        """The content of `server.json`."""
+        return json.dumps(self.__dict__)
+
+
+def default_state(environment: Mapping[str, str]) -> Path:
+    """$PRESSPLAY_STATE, else the place that the XDG base directory specification names."""
+    if environment.get("PRESSPLAY_STATE"):
+        return Path(environment["PRESSPLAY_STATE"]).absolute()
+    home = environment.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(home) / "pressplay"
+
+
+def read_address(state: Path) -> Address | None:
+    """The server that lives on this state folder; None if none does."""
+    try:
+        address = Address(**json.loads((state / "server.json").read_text()))
+        os.kill(address.pid, 0)
+    except (OSError, ValueError, TypeError):
+        return None
+    return address
+
+
+async def serve(settings: Settings) -> None:
+    """Serve one state folder until SIGTERM, SIGINT, or until it has been idle for long enough."""
+    state = settings.state
+    for folder in ("artifacts", "logs", "pods", "forge", "claims"):
+        (state / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = await SqliteObjects.open(state / "store", clock=clocks.SystemClock())
+    try:
+        async with _Sockets(state) as sockets, asyncio.TaskGroup() as group:
+            server = _Server(settings=settings, store=store, sockets=sockets)
+            await server.run(group)
+    finally:
+        await store.aclose()
+        (state / "server.json").unlink(missing_ok=True)
+
+
+class _Server:
+    """Everything that runs in one process."""
+
+    def __init__(self, *, settings: Settings, store: SqliteObjects, sockets: _Sockets) -> None:
+        state, clock = settings.state, clocks.SystemClock()
+        self._settings = settings
+        self._store = store
+        self._sockets = sockets
+        self._keys = _Keys.load(state)
+        self._accounts = Accounts(
+            server_key=self._keys.server_key, operator_token=self._keys.operator_token
+        )
+        self._artifacts = ArtifactRepository(state / "artifacts")
+        sources = _Sources(
+            store=store,
+            accounts=self._accounts,
+            artifacts=self._artifacts,
+            claims=state / "claims",
+            environment={"PRESSPLAY_KUBE_URL": sockets.kube_url},
+        )
+        self._sandbox = sandboxing.detect()
+        runner = PodRunner(
+            directory=state / "pods",
+            images=images.standard(extra=lambda: _extra_binds(store)),
+            sources=sources,
+            sandbox=self._sandbox,
+            clock=clock,
+        )
+        runner.sweep()
+        self._steps = StepPods(runner=runner, artifacts=self._artifacts, logs=state / "logs")
+        self._engine = Engine(objects=store, pods=self._steps, clock=clock)
+        self._runs = RunController(objects=store, clock=clock)
+        self._deployments = DeploymentController(
+            objects=store, runner=runner, logs=state / "logs" / "previews", clock=clock
+        )
+        self._expiry = ExpiryController(objects=store, clock=clock)
+        self._clock = clock
+
+    async def run(self, group: asyncio.TaskGroup) -> None:
+        """Start everything in an order in which nobody meets a closed door; end on a signal."""
+        ending = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, ending.set)
+        if self._sandbox.warning:
+            _LOG.warning("%s", self._sandbox.warning)
+        forge = _http(self._forge())
+        kube = _http(self._kube())
+        serving = [
+            group.create_task(forge.serve(sockets=[self._sockets.forge])),
+            group.create_task(kube.serve(sockets=[self._sockets.kube])),
+        ]
+        await _until_started(forge, kube)
+        await self._install()
+        working = [
+            group.create_task(self._runs.run()),
+            group.create_task(self._deployments.run()),
+            group.create_task(self._expiry.run()),
+            group.create_task(self._engine.run()),
+        ]
+        self._announce()
+        await self._until_over(ending)
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
+        forge.should_exit = kube.should_exit = True
+        await asyncio.gather(*serving)
+
+    def _forge(self) -> ASGIApp:
+        return forge_app.build(
+            directory=self._settings.state / "forge",
+            operator_login=OPERATOR,
+            operator_token=self._keys.operator_token,
+            clock=self._clock,
+            base_url=lambda: self._sockets.forge_url,
+        )
+
+    def _kube(self) -> ASGIApp:
+        return server_app.build(
+            objects=self._store,
+            accounts=self._accounts,
+            pod_logs=_PodLogs(self._steps, self._deployments),
+            artifacts=self._artifacts,
+            clock=self._clock,
+        )
+
+    async def _install(self) -> None:
+        """Put the shipped manifests, the settings and the keys into the store."""
+        for obj in loading.shipped():
+            await _apply(self._store, obj)
+        await _apply(self._store, _settings_for(self._sockets.forge_url))
+        await self._install_apps()
+        await _keep_secret(
+            self._store, "evidence-signing", {"key.pem": signing.generate_key().decode()}
+        )
+
+    async def _install_apps(self) -> None:
+        for name, permissions in APPS.items():
+            key = Key("Secret", NAMESPACE, f"github-app-{name}")
+            if await self._store.get(key) is not None:
+                continue
+            app = await asyncio.to_thread(self._make_app, name, permissions)
+            await _keep_secret(self._store, key.name, app)
+
+    def _make_app(self, name: str, permissions: Mapping[str, str]) -> Mapping[str, str]:
+        with Operator(self._sockets.forge_url, self._keys.operator_token) as operator:
+            app = operator.ensure_app(name, permissions={**permissions, "metadata": "read"})
+        return {"app-id": str(app.id), "private-key": app.private_key}
+
+    def _announce(self) -> None:
+        address = Address(
+            pid=os.getpid(),
+            kube_url=self._sockets.kube_url,
+            forge_url=self._sockets.forge_url,
+            operator_token=self._keys.operator_token,
+        )
+        path = self._settings.state / "server.json"
+        files.write_atomically(path, address.to_json().encode(), mode=0o600)
+        _LOG.info("server_ready kube=%s forge=%s", address.kube_url, address.forge_url)
+
+    async def _until_over(self, ending: asyncio.Event) -> None:
+        """Return on a signal, or when nothing has needed us for `idle_s`."""
+        idle_since: float | None = None
+        while not ending.is_set():
+            now = self._clock.monotonic()
+            if await self._is_needed():
+                idle_since = None
+            elif idle_since is None:
+                idle_since = now
+            limit = self._settings.idle_s
+            if limit is not None and idle_since is not None and now - idle_since >= limit:
+                _LOG.info("server_idle seconds=%d", int(now - idle_since))
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ending.wait(), timeout=1.0)
+
+    async def _is_needed(self) -> bool:
+        if await self._store.list("Namespace", labels="preview=true"):
+            return True
+        unfinished = "!workflows.argoproj.io/completed"
+        return bool(await self._store.list("Workflow", labels=unfinished))
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """Secrets of the server itself, made once for each state folder."""
+
+    server_key: str
+    operator_token: str
+
+    @classmethod
+    def load(cls, state: Path) -> _Keys:
+        path = state / "keys.json"
+        if not path.exists():
+            made = {name: secrets.token_hex(32) for name in ("server_key", "operator_token")}
+            files.write_atomically(path, json.dumps(made).encode(), mode=0o600)
+        return cls(**json.loads(path.read_text()))
+
+
+class _Sockets:
+    """Two listening loopback ports that stay the same for a state folder: URLs are written down."""
+
+    def __init__(self, state: Path) -> None:
+        self._path = state / "ports.json"
+        known = json.loads(self._path.read_text()) if self._path.exists() else {}
+        self.kube = _listen(known.get("kube", 0))
+        self.forge = _listen(known.get("forge", 0))
+
+    @property
+    def kube_url(self) -> str:
+        return f"http://127.0.0.1:{self.kube.getsockname()[1]}"
+
+    @property
+    def forge_url(self) -> str:
+        return f"http://127.0.0.1:{self.forge.getsockname()[1]}"
+
+    async def __aenter__(self) -> _Sockets:
+        ports = {"kube": self.kube.getsockname()[1], "forge": self.forge.getsockname()[1]}
+        files.write_atomically(self._path, json.dumps(ports).encode())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.kube.close()
+        self.forge.close()
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError:
+        # Somebody took our old port meanwhile: better another one than none.
+        listener.bind(("127.0.0.1", 0))
+    listener.listen(256)
+    return listener
+
+
+class _HttpServer(uvicorn.Server):
+    """uvicorn without signal handlers: two servers share this process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _http(app: ASGIApp) -> _HttpServer:
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=1,
+    )
+    return _HttpServer(config)
+
+
+async def _until_started(*servers: uvicorn.Server) -> None:
+    while not all(server.started for server in servers):  # noqa: ASYNC110 - uvicorn has no event
+        await asyncio.sleep(0.005)
+
+
+class _Sources:
+    """What pods take from the store: see `pods.sources.Sources`."""
+
+    def __init__(
+        self,
+        *,
+        store: SqliteObjects,
+        accounts: Accounts,
+        artifacts: ArtifactRepository,
+        claims: Path,
+        environment: Mapping[str, str],
+    ) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._artifacts = artifacts
+        self._claims = claims
+        self._environment = environment
+
+    def config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        found = self._store.peek(Key("ConfigMap", namespace, name))
+        return None if found is None else dict(found.get("data", {}))
+
+    def secret(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
+        found = self._store.peek(Key("Secret", namespace, name))
+        if found is None:
+            return None
+        return {key: base64.b64decode(value) for key, value in found.get("data", {}).items()}
+
+    def account_token(self, namespace: str, account: str) -> str:
+        return self._accounts.token(namespace, account) if account else ""
+
+    def artifact(self, key: str) -> Path | None:
+        return self._artifacts.path(key)
+
+    def claim(self, namespace: str, name: str) -> Path:
+        path = files.beneath(self._claims, f"{namespace}/{name}")
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def pod_environment(self) -> Mapping[str, str]:
+        return self._environment
+
+
+class _PodLogs:
+    """Finds the log of a pod, of a step or of a preview."""
+
+    def __init__(self, steps: StepPods, deployments: DeploymentController) -> None:
+        self._steps = steps
+        self._deployments = deployments
+
+    def path(self, namespace: str, pod: str, container: str) -> Path | None:
+        """The log file, or None."""
+        found = self._deployments.log_path(namespace, pod, container)
+        return found if found.exists() else None
+
+
+def _extra_binds(store: SqliteObjects) -> Iterator[Path]:
+    """Host files that agent steps may read: the programs that users named on the command line."""
+    found = store.peek(Key("ConfigMap", NAMESPACE, "agent-programs"))
+    for text in (found or {}).get("data", {}).values():
+        yield Path(text)
+
+
+async def _apply(objects: Objects, obj: Object) -> None:
+    try:
+        await objects.create(obj)
+    except AlreadyExists:
+        await objects.patch(key_of(obj), obj)
+
+
+async def _keep_secret(objects: Objects, name: str, values: Mapping[str, str]) -> None:
+    """Store a Secret unless there is one: a key that was handed out is never replaced."""
+    data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+    with contextlib.suppress(AlreadyExists):
+        await objects.create(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": name, "namespace": NAMESPACE},
+                "data": data,
+            }
+        )
+
+
+def _settings_for(forge_url: str) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "pressplay-settings", "namespace": NAMESPACE},
+        "data": {
+            "GITHUB_API_URL": f"{forge_url}/api/v3",
+            "GITHUB_SERVER_URL": forge_url,
+            # Previews of several repositories share this machine.
+            "PRESSPLAY_NAMING": "repo-pr",
+        },
+    }

@@ -1,0 +1,7 @@
+"""`python -m pressplay.cli`: the same as the command `pressplay`."""
+
+from __future__ import annotations
+
+from pressplay.cli.main import main
+
+main()

@@ -1,0 +1,79 @@
+"""`pressplay demo`: the main job on the sample app, with the scripted agent."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from importlib import resources
+from pathlib import Path
+
+import click
+
+from pressplay import app
+from pressplay.base import processes
+from pressplay.base.errors import Refused
+from pressplay.cli import pipelines, run, workspaces
+from pressplay.cli.pipelines import AgentChoice, IssueText
+from pressplay.cli.workspaces import Workspace
+
+_SAMPLE = "python"
+
+
+@click.command(epilog="Example: pressplay demo --output json")
+@click.option("--output", type=click.Choice(["text", "json"]), default="text")
+@click.pass_context
+def command(ctx: click.Context, *, output: str) -> None:
+    """Run the whole pipeline on a sample app: no account, no key, no network.
+
+    The agent is scripted, a double that says so in everything that it writes; the git, the gates,
+    the preview, the load and the signatures are real.
+    """
+    folder = ctx.obj or app.default_state(os.environ)  # noqa: TID251 - the command line reads it
+    workspace = _sample_repository(folder / "demo")
+    sample = resources.files("pressplay.samples") / _SAMPLE
+    issue = _read(sample / "issue.md")
+    agent = AgentChoice("scripted", files={"scenario.yaml": (sample / "scenario.yaml").read_text()})
+    if output == "text":
+        click.echo(f"Sample app ({_SAMPLE}): {workspace.path}")
+        click.echo(f"Issue: {issue.title}")
+        click.echo("Agent: scripted (a double, not a model)")
+    ctx.exit(
+        run.play(folder, workspace, issue, agent=agent, timeout_s=600, output=output, fresh=True)
+    )
+
+
+def _read(source: resources.abc.Traversable) -> IssueText:
+    with tempfile.NamedTemporaryFile("w", suffix=".md") as copy:
+        copy.write(source.read_text())
+        copy.flush()
+        return pipelines.read_issue(Path(copy.name))
+
+
+def _sample_repository(parent: Path) -> Workspace:
+    """The sample app as a git repository of its own, made once."""
+    path = parent / f"sample-{_SAMPLE}"
+    if not (path / ".git").is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+        with resources.as_file(resources.files("pressplay.samples") / _SAMPLE / "app") as source:
+            shutil.copytree(source, path, ignore=shutil.ignore_patterns("__pycache__"))
+        for arguments in (
+            ("init", "--quiet", "--initial-branch=main"),
+            ("add", "--all"),
+            ("commit", "--quiet", "--message", "A small service that keeps items"),
+        ):
+            _git(path, *arguments)
+    return workspaces.read_workspace(path)
+
+
+def _git(path: Path, *arguments: str) -> None:
+    identity = {
+        "GIT_AUTHOR_NAME": "pressplay demo",
+        "GIT_AUTHOR_EMAIL": "demo@localhost",
+        "GIT_COMMITTER_NAME": "pressplay demo",
+        "GIT_COMMITTER_EMAIL": "demo@localhost",
+    }
+    env = {**os.environ, **identity}  # noqa: TID251 - the user's own git
+    done = processes.run(["git", "-C", path, *arguments], env=env)
+    if not done.ok:
+        raise Refused(f"git {arguments[0]} failed in {path}: {done.complaint()}")

@@ -1,0 +1,295 @@
+"""Pressing play from the command line: an issue in, a finished run out.
+
+Speaks to the server through its published interfaces only.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import tarfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pressplay.api import names
+from pressplay.api.forge import Repository
+from pressplay.app import NAMESPACE, Address
+from pressplay.base.errors import Refused, Unavailable
+from pressplay.base.redaction import Secret
+from pressplay.cli import workspaces
+from pressplay.cli.workspaces import Workspace
+from pressplay.cluster.kube import KubeClient
+from pressplay.cluster.port import AlreadyExists, Object
+from pressplay.forge.local.operator import Operator
+
+PIPELINE = "implementation-dag"
+_TRIES = 50
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class IssueText:
+    """What somebody asks for; the first line is the title."""
+
+    title: str
+    body: str
+
+
+@dataclass(frozen=True)
+class AgentChoice:
+    """Which agent works: `kind` and the files that its pod finds in /etc/pressplay/agent.
+
+    `programs` are host files that the agent's sandbox may read.
+    """
+
+    kind: str
+    files: Mapping[str, str] = field(default_factory=dict)
+    programs: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a run ended, as `--output json` prints it."""
+
+    run: str
+    phase: str
+    verdict: str
+    reason: str
+    pr: Mapping[str, Any]
+    urls: Mapping[str, Any]
+    bundle: str
+    branch: str
+    seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        """0 approved, or nothing to do; 1 a gate said no; 4 inconclusive; 70 the run broke."""
+        if self.phase == "Succeeded":
+            return 2 if self.reason.startswith("refused") else 0
+        if self.verdict == "inconclusive" and self.urls:
+            return 4
+        return 1 if self.phase == "Failed" else 70
+
+
+@dataclass(frozen=True)
+class Session:
+    """A run that was started, and what is needed to follow it."""
+
+    address: Address
+    state: Path
+    workspace: Workspace
+    repository: str
+    issue: int
+    run: str
+    is_new: bool
+
+
+def read_issue(path: Path) -> IssueText:
+    """Read an issue from a file: the first line is the title. Raises Refused for an empty one."""
+    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    title = lines[0].lstrip("# ").strip() if lines else ""
+    if not title:
+        raise Refused(f"--issue {path} is empty; its first line is the title, the rest the task")
+    return IssueText(title[:256], "\n".join(lines[1:]).strip())
+
+
+def press_play(
+    *,
+    address: Address,
+    state: Path,
+    workspace: Workspace,
+    issue: IssueText,
+    agent: AgentChoice,
+    fresh: bool = False,
+) -> Session:
+    """Put repository and issue on the local forge and start the run.
+
+    The same issue on the same commit is the same work: its run is found, not started again,
+    unless it failed or `fresh` is asked for.
+    """
+    token = Secret(address.operator_token)
+    with Operator(address.forge_url, address.operator_token) as operator:
+        repository = operator.ensure_repository(workspace.name, default_branch=workspace.branch)
+        workspaces.push(
+            workspace, url=repository.clone_url, server_url=address.forge_url, token=token
+        )
+        number = None if fresh else _find_issue(operator, repository, issue)
+        if number is None:
+            number = operator.open_issue(
+                repository.owner, repository.name, title=issue.title, body=issue.body
+            ).number
+    with _kube(address) as kube:
+        run, is_new = _start(kube, repository=repository, number=number, agent=agent, at=workspace)
+    full_name = f"{repository.owner}/{repository.name}"
+    return Session(address, state, workspace, full_name, number, run, is_new)
+
+
+def follow(session: Session, *, tell: Callable[[Object], None], timeout_s: float) -> Object:
+    """Hand each state of the run to `tell` until it is finished; returns the finished Workflow."""
+    until = time.monotonic() + timeout_s
+    with _kube(session.address) as kube:
+        while True:
+            workflow = kube.get("Workflow", NAMESPACE, session.run)
+            if workflow is None:
+                raise Refused(f"Run {session.run} was deleted while it was watched")
+            tell(workflow)
+            if workflow.get("status", {}).get("finishedAt"):
+                return workflow
+            if time.monotonic() > until:
+                raise Unavailable(
+                    f"Run {session.run} is still going after {timeout_s:.0f} s; "
+                    "call the same command again to go on watching"
+                )
+            time.sleep(_POLL_S)
+
+
+def conclude(session: Session, workflow: Object, *, seconds: float) -> Summary:
+    """Bring home what the run made: the bundle, the branch, the addresses."""
+    status = workflow["status"]
+    outputs = {p["name"]: p["value"] for p in status.get("outputs", {}).get("parameters", ())}
+    owner, repo = session.repository.split("/")
+    pr: dict[str, Any] = {}
+    branch = ""
+    with Operator(session.address.forge_url, session.address.operator_token) as operator:
+        ours = names.run_branch(names.subject_of(issue=str(session.issue)))
+        for pull in operator.pulls(owner, repo, head_branch=ours):
+            pr = {
+                "number": pull.number,
+                "url": pull.html_url,
+                "head": pull.head_sha,
+                "state": pull.state,
+            }
+            branch = ours
+    if branch:
+        workspaces.take_branch(
+            session.workspace,
+            branch,
+            url=f"{session.address.forge_url}/{session.repository}.git",
+            server_url=session.address.forge_url,
+            token=Secret(session.address.operator_token),
+        )
+    return Summary(
+        run=session.run,
+        phase=status["phase"],
+        verdict=outputs.get("verdict", ""),
+        reason=outputs.get("reason", "") or status.get("message", ""),
+        pr=pr,
+        urls=_urls(session, outputs),
+        bundle=_take_bundle(session),
+        branch=branch,
+        seconds=round(seconds, 1),
+    )
+
+
+def _kube(address: Address) -> KubeClient:
+    return KubeClient(url=address.kube_url, token=Secret(address.operator_token))
+
+
+def _find_issue(operator: Operator, repository: Repository, issue: IssueText) -> int | None:
+    for known in operator.issues(repository.owner, repository.name):
+        if known.title == issue.title and known.body == issue.body and known.state == "open":
+            return int(known.number)
+    return None
+
+
+def _start(
+    kube: KubeClient, *, repository: Repository, number: int, agent: AgentChoice, at: Workspace
+) -> tuple[str, bool]:
+    """Create the Workflow; where its name is taken by a failed or outdated run, the next one."""
+    base = names.implement_run(repository_id=repository.id, issue=number)
+    for candidate in _candidates(base):
+        known = kube.get("Workflow", NAMESPACE, candidate)
+        if known is None:
+            workflow = _workflow(candidate, repository=repository, number=number, agent=agent)
+            workflow["metadata"]["annotations"] = {"pressplay.dev/base": at.sha}
+            # Before the run: it may need them a moment after it exists.
+            _provide_agent(kube, candidate, agent)
+            try:
+                kube.create(workflow)
+            except AlreadyExists:
+                return candidate, False
+            return candidate, True
+        same = known["metadata"].get("annotations", {}).get("pressplay.dev/base") == at.sha
+        phase = known.get("status", {}).get("phase", "")
+        if same and phase not in ("Failed", "Error"):
+            return candidate, False
+    raise Refused(f"Issue {number} was tried {_TRIES} times; close it and open another one")
+
+
+def _candidates(base: str) -> Iterator[str]:
+    yield base
+    for count in range(1, _TRIES):
+        yield f"{base}-g{count}"
+
+
+def _workflow(name: str, *, repository: Repository, number: int, agent: AgentChoice) -> Object:
+    subject = names.subject_of(issue=str(number))
+    values = {
+        "owner": repository.owner,
+        "repo": repository.name,
+        "issue": str(number),
+        "subject": subject,
+        "agentKind": agent.kind,
+    }
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {
+            "name": name,
+            "namespace": NAMESPACE,
+            "labels": {
+                "pressplay.dev/repo": names.repo_hash(repository.owner, repository.name),
+                "pressplay.dev/subject": subject,
+            },
+        },
+        "spec": {
+            "workflowTemplateRef": {"name": PIPELINE},
+            "arguments": {"parameters": [{"name": n, "value": v} for n, v in values.items()]},
+        },
+    }
+
+
+def _provide_agent(kube: KubeClient, run: str, agent: AgentChoice) -> None:
+    """The agent's program and script, as a ConfigMap that only this run's agent pods mount."""
+    if agent.files:
+        kube.apply(_config_map(f"agent-{run}", agent.files))
+    if agent.programs:
+        data = {names.cut(str(p).strip("/").replace("/", ".")): str(p) for p in agent.programs}
+        kube.apply(_config_map("agent-programs", data))
+
+
+def _config_map(name: str, data: Mapping[str, str]) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "data": dict(data),
+    }
+
+
+def _urls(session: Session, outputs: Mapping[str, str]) -> Mapping[str, Any]:
+    """urls.json, if the preview still stands."""
+    text = outputs.get("preview_urls", "")
+    if not text:
+        return {}
+    urls: dict[str, Any] = json.loads(text)
+    with _kube(session.address) as kube:
+        return urls if kube.get("Namespace", "", urls["ns"]) is not None else {}
+
+
+def _take_bundle(session: Session) -> str:
+    """Fetch the sealed bundle to the state folder; "" where the run made none."""
+    target = session.state / "evidence" / session.run
+    with _kube(session.address) as kube:
+        data = b"".join(kube.artifact(NAMESPACE, f"{session.run}/bundle"))
+    if not data:
+        return ""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        archive.extractall(target, filter="data")
+    return str(target)

@@ -1,0 +1,589 @@
+"""One run: a tree of calls, walked by coroutines, remembered by the record of each node.
+
+A restart walks the same tree again: nodes that have ended answer from their record, the others
+run anew. So there is no second way of going on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pressplay.base.clocks import Clock
+from pressplay.base.errors import Refused
+from pressplay.cluster.port import Object, Objects
+from pressplay.engine import depends, nodes, planning, resolving, resources, scoping, templates
+from pressplay.engine.expressions import expr, govaluate
+from pressplay.engine.library import Library
+from pressplay.engine.locks import Locks
+from pressplay.engine.nodes import Outcome, Outputs, Phase
+from pressplay.engine.records import Records
+from pressplay.engine.scoping import Given, Surroundings
+from pressplay.engine.steppods import StepPod, StepPods
+from pressplay.engine.templates import Call, Kind, Task, Template
+
+Json = Mapping[str, Any]
+_LATE_KEYS = frozenset({"steps", "dag", "outputs", "inputs"})
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a call stands in the tree: its node's name, its parents, whose template it is in."""
+
+    name: str
+    display: str
+    boundary: str = ""
+    parents: tuple[str, ...] = ()
+    holder: str = ""
+    exiting: bool = False
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A template with its inputs worked out, about to run at a place."""
+
+    place: Place
+    call: Call
+    template: Template
+    given: Given
+    around: Surroundings
+
+
+class Operation:
+    """Walks one Workflow from its beginning, or from where its record ends, to its end."""
+
+    def __init__(
+        self,
+        *,
+        objects: Objects,
+        pods: StepPods,
+        locks: Locks,
+        clock: Clock,
+        workflow: Object,
+        spec: Json,
+        parameters: Mapping[str, str],
+    ) -> None:
+        self._objects = objects
+        self._pods = pods
+        self._locks = locks
+        self._workflow = workflow
+        self._spec = spec
+        self._records = Records(objects=objects, workflow=workflow, clock=clock)
+        self._library = Library(
+            objects=objects, namespace=workflow["metadata"]["namespace"], local=spec
+        )
+        self._globals = scoping.globals_of(workflow, parameters=parameters)
+        self._text = json.dumps(spec)
+        self._holding: dict[str, str] = {}
+        self._stopping = asyncio.Event()
+        self._stop_message = ""
+        self._node_message = ""
+        self._terminating = asyncio.Event()
+
+    def stop(self, message: str, *, node_message: str, terminate: bool = False) -> None:
+        """Let nothing more begin and end what runs; exit handlers run unless `terminate`.
+
+        `message` becomes the run's, `node_message` that of the nodes that were cut short.
+        """
+        self._stop_message = self._stop_message or message
+        self._node_message = self._node_message or node_message
+        self._stopping.set()
+        if terminate:
+            self._terminating.set()
+
+    async def walk(self) -> Outcome:
+        """Run everything but the exit handler."""
+        name = self._records.workflow
+        call = Call(self._spec.get("entrypoint", ""))
+        arguments = templates.parse_bindings(self._spec.get("arguments", {}))
+        outcome = await self._call(
+            call, arguments, place=Place(name, name), around=self._surroundings()
+        )
+        if self._stopping.is_set() and not outcome.phase.is_good:
+            return replace(outcome, message=self._stop_message)
+        return outcome
+
+    async def walk_exit(self, status: Phase, *, call: Call, arguments: Json) -> Outcome:
+        """Run the exit handler, which sees how the run went."""
+        name = f"{self._records.workflow}.onExit"
+        failures = json.dumps(self._records.failures() or None)
+        self._globals["workflow.status"] = str(status)
+        self._globals["workflow.failures"] = json.dumps(failures)
+        around = self._surroundings()
+        filled = resolving.substitute(arguments, around.scope, strict=True)
+        place = Place(name, name, exiting=True)
+        return await self._call(
+            call, templates.parse_bindings(_mapping(filled)), place=place, around=around
+        )
+
+    def _surroundings(self) -> Surroundings:
+        names = dict(self._globals)
+        outputs = self._records.outputs
+        for name, value in outputs.parameters.items():
+            names[f"workflow.outputs.parameters.{name}"] = value
+        stored = {
+            f"workflow.outputs.artifacts.{name}": artifact
+            for name, artifact in outputs.artifacts.items()
+        }
+        return Surroundings(resolving.Scope(names), stored)
+
+    async def _call(
+        self, call: Call, arguments: templates.Bindings, *, place: Place, around: Surroundings
+    ) -> Outcome:
+        """Run the template that `call` names, unless the record already knows how it ended."""
+        known = self._records.outcome(place.name)
+        if known is not None:
+            return known
+        try:
+            raw, home = await self._library.find(call, holder=place.holder)
+            ready = self._prepare(raw, arguments, place=place, call=call, around=around)
+        except Refused as error:
+            return await self._fail_early(place, call, message=str(error))
+        ready = replace(ready, place=replace(place, holder=home))
+        if self._is_stopped(place):
+            return await self._fail_early(place, call, message=self._node_message, failed=True)
+        names = await self._lock(ready)
+        if names is None:
+            return await self._fail_early(place, call, message=self._node_message, failed=True)
+        try:
+            run = self._retried if ready.template.retry is not None else self._once
+            return await run(ready)
+        finally:
+            await self._unlock(names, place)
+
+    def _prepare(
+        self,
+        raw: Json,
+        arguments: templates.Bindings,
+        *,
+        place: Place,
+        call: Call,
+        around: Surroundings,
+    ) -> Ready:
+        """Work out the inputs and fill the template's own tags. Raises Refused."""
+        outer = self._surroundings()
+        declared = templates.parse_bindings(
+            _mapping(resolving.substitute(raw.get("inputs", {}), outer.scope))
+        )
+        given = scoping.bind_inputs(declared, arguments, around=around, where=place.name)
+        inner = outer.with_names(given.names())
+        leaf = "steps" not in raw and "dag" not in raw
+        late = {"inputs"} if leaf else _LATE_KEYS
+        filled = _mapping(
+            resolving.substitute(
+                {k: v for k, v in raw.items() if k not in late}, inner.scope, strict=False
+            )
+        )
+        rest = {k: v for k, v in raw.items() if k in late}
+        template = templates.parse_template({**filled, **rest}, where=f"templates.{raw['name']}")
+        return Ready(place, call, template, given, inner)
+
+    async def _fail_early(
+        self, place: Place, call: Call, *, message: str, failed: bool = False
+    ) -> Outcome:
+        """A node that could not begin: recorded all the same, so that the run explains itself."""
+        await self._records.begin(
+            name=place.name,
+            display=place.display,
+            kind="Skipped",
+            template=call.to_json(),
+            boundary=place.boundary,
+            parents=place.parents,
+        )
+        outcome = Outcome(Phase.FAILED if failed else Phase.ERROR, message)
+        await self._records.end(place.name, outcome)
+        return outcome
+
+    async def _once(self, ready: Ready) -> Outcome:
+        """One try of a template, by its kind."""
+        template, place = ready.template, ready.place
+        runners = {
+            Kind.POD: self._pod,
+            Kind.RESOURCE: self._resource,
+            Kind.STEPS: self._steps,
+            Kind.DAG: self._dag,
+        }
+        await self._records.begin(
+            name=place.name,
+            display=place.display,
+            kind=str(Kind.POD if template.kind is Kind.RESOURCE else template.kind),
+            template=ready.call.to_json(),
+            boundary=place.boundary,
+            parents=place.parents,
+            inputs=_inputs_json(ready.given),
+        )
+        try:
+            outcome = await runners[template.kind](ready)
+        except Refused as error:
+            outcome = Outcome(Phase.ERROR, str(error))
+        await self._records.end(place.name, outcome, declared=template.outputs)
+        return outcome
+
+    async def _retried(self, ready: Ready) -> Outcome:
+        """Tries as children `name(0)`, `name(1)`, … of a Retry node."""
+        place, retry = ready.place, ready.template.retry
+        assert retry is not None  # noqa: S101 - the caller chose by it
+        node = await self._records.begin(
+            name=place.name,
+            display=place.display,
+            kind="Retry",
+            template=ready.call.to_json(),
+            boundary=place.boundary,
+            parents=place.parents,
+            inputs=_inputs_json(ready.given),
+        )
+        tries, last = 0, Outcome(Phase.ERROR)
+        message = ""
+        while not message:
+            child = replace(
+                place,
+                name=f"{place.name}({tries})",
+                display=f"{place.display}({tries})",
+                parents=(node,),
+            )
+            last = await self._try(ready, child)
+            if last.phase.is_good or self._is_stopped(place):
+                break
+            tries += 1
+            names = _last_retry(last, retries=tries)
+            matches = not retry.expression or expr.evaluate_bool(
+                retry.expression, ready.around.with_names(names).scope.nested()
+            )
+            message = planning.wants_retry(retry, last, tries=tries, matches=matches)
+            if not message:
+                await self._pause(retry.backoff.delay_s(tries), place)
+        outcome = replace(last, message=message or last.message)
+        await self._records.end(place.name, outcome, declared=ready.template.outputs)
+        return outcome
+
+    async def _try(self, ready: Ready, place: Place) -> Outcome:
+        known = self._records.outcome(place.name)
+        return known if known is not None else await self._once(replace(ready, place=place))
+
+    async def _pod(self, ready: Ready) -> Outcome:
+        template, place = ready.template, ready.place
+        node = nodes.node_id(self._records.workflow, place.name)
+        step = StepPod(
+            uid=node,
+            name=nodes.pod_name(self._records.workflow, place.name, template.name),
+            namespace=self._workflow["metadata"]["namespace"],
+            workflow=self._records.workflow,
+            service_account=self._spec.get("serviceAccountName", ""),
+            template=replace(template, deadline_s=self._left(ready)),
+            given=ready.given,
+            wants_result="script" in template.raw or f"{_bare(place)}.outputs.result" in self._text,
+        )
+        running = asyncio.ensure_future(self._pods.run(step))
+        if await self._ends_before_stop(running, place):
+            return running.result()
+        await self._pods.stop(node)
+        outcome = await running
+        return replace(outcome, phase=Phase.FAILED, message=self._node_message)
+
+    async def _resource(self, ready: Ready) -> Outcome:
+        waiting = asyncio.ensure_future(
+            asyncio.wait_for(
+                resources.run_resource(self._objects, ready.template, owner=self._workflow),
+                timeout=self._left(ready),
+            )
+        )
+        if not await self._ends_before_stop(waiting, ready.place):
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+            return Outcome(Phase.FAILED, self._node_message)
+        try:
+            return waiting.result()
+        except TimeoutError:
+            message = "Pod was active on the node longer than the specified deadline"
+            return Outcome(Phase.FAILED, message)
+
+    def _left(self, ready: Ready) -> float | None:
+        """Seconds until the template's deadline, counted from the node's first beginning."""
+        if ready.template.deadline_s is None:
+            return None
+        gone = self._records.seconds_since_start(ready.place.name)
+        return max(0.0, ready.template.deadline_s - gone)
+
+    async def _steps(self, ready: Ready) -> Outcome:
+        around = ready.around
+        parents: tuple[str, ...] = (nodes.node_id(self._records.workflow, ready.place.name),)
+        for number, group in enumerate(ready.template.groups):
+            ended, verdict = await self._group(ready, group, (number, parents, around))
+            if verdict.phase is not Phase.SUCCEEDED:
+                return Outcome(verdict.phase, verdict.message)
+            for step, node, outcome in ended:
+                around = around.with_outcome(f"steps.{step.name}", node, outcome)
+            parents = tuple(node for _, node, _ in ended)
+        return Outcome(Phase.SUCCEEDED, "", self._declared_outputs(ready, around))
+
+    async def _group(
+        self,
+        ready: Ready,
+        group: tuple[Task, ...],
+        at: tuple[int, tuple[str, ...], Surroundings],
+    ) -> tuple[list[tuple[Task, str, Outcome]], planning.Verdict]:
+        """One list of parallel steps, as a StepGroup node."""
+        number, parents, around = at
+        place = ready.place
+        boundary = nodes.node_id(self._records.workflow, place.name)
+        name = f"{place.name}[{number}]"
+        node = await self._records.begin(
+            name=name,
+            display=f"[{number}]",
+            kind="StepGroup",
+            template={"templateScope": place.holder} if place.holder else {},
+            boundary=boundary,
+            parents=parents,
+        )
+        places = [
+            replace(place, name=f"{name}.{s.name}", display=s.name, boundary=boundary)
+            for s in group
+        ]
+        async with asyncio.TaskGroup() as running:
+            tasks = [
+                running.create_task(
+                    self._task(step, place=replace(at_, parents=(node,)), around=around)
+                )
+                for step, at_ in zip(group, places, strict=True)
+            ]
+        ended = [
+            (step, nodes.node_id(self._records.workflow, at_.name), task.result())
+            for step, at_, task in zip(group, places, tasks, strict=True)
+        ]
+        verdict = planning.assess_group(ended)
+        if self._records.outcome(name) is None:
+            await self._records.end(name, Outcome(verdict.phase, verdict.message))
+        return ended, verdict
+
+    async def _dag(self, ready: Ready) -> Outcome:
+        tasks = ready.template.tasks
+        rules = {task.name: depends.parse(task.depends) for task in tasks}
+        needs = {name: tuple(rule.tasks) for name, rule in rules.items()}
+        planning.check_tasks(tasks, needs=needs, where=ready.place.name)
+        outcomes: dict[str, Outcome] = {}
+        done = {task.name: asyncio.Event() for task in tasks}
+
+        async def follow(task: Task) -> None:
+            for need in needs[task.name]:
+                await done[need].wait()
+            before = planning.ancestors(task.name, needs=needs)
+            around = self._after(ready, {name: outcomes[name] for name in before})
+            place = self._task_place(ready, task, needs=needs[task.name])
+            results = {name: str(outcomes[name].phase) for name in needs[task.name]}
+            if rules[task.name].holds(results):
+                outcomes[task.name] = await self._task(task, place=place, around=around)
+            else:
+                message = "omitted: depends condition not met"
+                omitted = Outcome(Phase.OMITTED, message)
+                outcomes[task.name] = await self._skip(place, task, omitted)
+            done[task.name].set()
+
+        async with asyncio.TaskGroup() as running:
+            for task in tasks:
+                running.create_task(follow(task))
+        leaves = planning.targets(tasks, needs=needs)
+        verdict = planning.assess_dag(leaves, outcomes=outcomes, needs=needs)
+        if verdict.phase is not Phase.SUCCEEDED:
+            return Outcome(verdict.phase, verdict.message)
+        outputs = self._declared_outputs(ready, self._after(ready, outcomes))
+        return Outcome(Phase.SUCCEEDED, "", outputs)
+
+    def _after(self, ready: Ready, outcomes: Mapping[str, Outcome]) -> Surroundings:
+        around = ready.around
+        for name, outcome in outcomes.items():
+            node = nodes.node_id(self._records.workflow, f"{ready.place.name}.{name}")
+            around = around.with_outcome(f"tasks.{name}", node, outcome)
+        return around
+
+    def _task_place(self, ready: Ready, task: Task, *, needs: tuple[str, ...]) -> Place:
+        place = ready.place
+        boundary = nodes.node_id(self._records.workflow, place.name)
+        parents = tuple(
+            nodes.node_id(self._records.workflow, f"{place.name}.{need}") for need in needs
+        )
+        return replace(
+            place,
+            name=f"{place.name}.{task.name}",
+            display=task.name,
+            boundary=boundary,
+            parents=parents or (boundary,),
+        )
+
+    async def _task(self, task: Task, *, place: Place, around: Surroundings) -> Outcome:
+        """A step or a task: its `when`, its arguments, its call."""
+        known = self._records.outcome(place.name)
+        if known is not None:
+            return known
+        try:
+            when = resolving.substitute_text(task.raw.get("when", ""), around.scope, strict=True)
+            if when and not govaluate.evaluate_bool(when):
+                skipped = Outcome(Phase.SKIPPED, f"when '{when}' evaluated false")
+                return await self._skip(place, task, skipped)
+            filled = resolving.substitute(
+                _arguments(task.raw.get("arguments", {})), around.scope, strict=True
+            )
+        except Refused as error:
+            return await self._fail_early(place, task.call, message=str(error))
+        arguments = _with_sources(templates.parse_bindings(_mapping(filled)), task)
+        return await self._call(task.call, arguments, place=place, around=around)
+
+    async def _skip(self, place: Place, task: Task, outcome: Outcome) -> Outcome:
+        known = self._records.outcome(place.name)
+        if known is not None:
+            return known
+        await self._records.begin(
+            name=place.name,
+            display=place.display,
+            kind="Skipped",
+            template=task.call.to_json(),
+            boundary=place.boundary,
+            parents=place.parents,
+        )
+        await self._records.end(place.name, outcome)
+        return outcome
+
+    def _declared_outputs(self, ready: Ready, around: Surroundings) -> Outputs:
+        """Outputs of steps and dag templates, taken from their children. Raises Refused."""
+        parameters = {}
+        for declared in ready.template.outputs.parameters:
+            value = _declared_value(declared, around)
+            if value is not None:
+                parameters[declared.name] = value
+        artifacts = {}
+        for artifact in ready.template.outputs.artifacts:
+            name = artifact.source.removeprefix("{{").removesuffix("}}").strip()
+            stored = around.artifacts.get(name)
+            if stored is not None:
+                artifacts[artifact.name] = nodes.StoredArtifact(artifact.name, stored.key)
+            elif not artifact.optional:
+                raise Refused(f"Unable to resolve: {artifact.source}")
+        return Outputs(parameters, artifacts)
+
+    async def _lock(self, ready: Ready) -> tuple[str, ...] | None:
+        """Take the template's mutexes; None when the run is stopped while waiting."""
+        namespace = self._workflow["metadata"]["namespace"]
+        names = tuple(sorted(f"{namespace}/Mutex/{name}" for name in ready.template.mutexes))
+        node = nodes.node_id(self._records.workflow, ready.place.name)
+        created = self._workflow["metadata"]["creationTimestamp"]
+        taken: list[str] = []
+        for name in names:
+            waiting = asyncio.ensure_future(self._locks.acquire(name, holder=node, created=created))
+            if not await self._ends_before_stop(waiting, ready.place):
+                waiting.cancel()
+                await asyncio.gather(waiting, return_exceptions=True)
+                await self._unlock(tuple(taken), ready.place)
+                return None
+            taken.append(name)
+            self._holding[name] = node
+        if names:
+            await self._write_locks()
+        return names
+
+    async def _unlock(self, names: tuple[str, ...], place: Place) -> None:
+        node = nodes.node_id(self._records.workflow, place.name)
+        for name in names:
+            self._holding.pop(name, None)
+            self._locks.release(name, holder=node)
+        if names:
+            await self._write_locks()
+
+    async def _write_locks(self) -> None:
+        holding = [{"mutex": name, "holder": node} for name, node in self._holding.items()]
+        await self._records.patch_status({"synchronization": {"mutex": {"holding": holding}}})
+
+    def _is_stopped(self, place: Place) -> bool:
+        return (self._terminating if place.exiting else self._stopping).is_set()
+
+    async def _pause(self, seconds: float, place: Place) -> None:
+        event = self._terminating if place.exiting else self._stopping
+        try:
+            await asyncio.wait_for(event.wait(), timeout=seconds)
+        except TimeoutError:
+            return
+
+    async def _ends_before_stop(self, work: asyncio.Future[Any], place: Place) -> bool:
+        """Wait for `work` or for a stop; True if the work ended. Cancels it when cancelled."""
+        event = self._terminating if place.exiting else self._stopping
+        stopping = asyncio.ensure_future(event.wait())
+        try:
+            await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return work.done()
+        except asyncio.CancelledError:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+            raise
+        finally:
+            stopping.cancel()
+
+
+def _arguments(raw: Json) -> dict[str, Any]:
+    """Arguments without the `from` of artifacts, which name an output and hold no text."""
+    made = dict(raw)
+    if "artifacts" in made:
+        made["artifacts"] = [
+            {key: value for key, value in each.items() if key != "from"}
+            for each in made["artifacts"]
+        ]
+    return made
+
+
+def _with_sources(filled: templates.Bindings, task: Task) -> templates.Bindings:
+    raw = task.raw.get("arguments", {}).get("artifacts", ())
+    sources = {each["name"]: each.get("from", "") for each in raw}
+    artifacts = tuple(replace(each, source=sources[each.name]) for each in filled.artifacts)
+    return replace(filled, artifacts=artifacts)
+
+
+def _declared_value(declared: templates.Parameter, around: Surroundings) -> str | None:
+    try:
+        if declared.parameter:
+            return resolving.substitute_text(declared.parameter, around.scope, strict=True)
+        if declared.expression:
+            return resolving.substitute_text(
+                "{{=" + declared.expression + "}}", around.scope, strict=True
+            )
+        if declared.value is not None:
+            return resolving.substitute_text(declared.value, around.scope, strict=True)
+    except Refused:
+        if declared.default is None:
+            raise
+    return declared.default
+
+
+def _last_retry(last: Outcome, *, retries: int) -> dict[str, str]:
+    return {
+        "lastRetry.exitCode": last.outputs.exit_code or "-1",
+        "lastRetry.status": str(last.phase),
+        "lastRetry.message": last.message,
+        "lastRetry.duration": "0",
+        "retries": str(retries),
+    }
+
+
+def _inputs_json(given: Given) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    if given.parameters:
+        made["parameters"] = [{"name": n, "value": v} for n, v in given.parameters.items()]
+    return made
+
+
+def _bare(place: Place) -> str:
+    """The last part of a node's name without a try's number: how a neighbour calls it."""
+    return place.display.split("(", 1)[0]
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Refused(f"expected an object, found {type(value).__name__}")
+    return value
+
+
+async def finished(work: Awaitable[Outcome]) -> Outcome:
+    """Await a walk, turning what Argo would call a controller error into an outcome."""
+    try:
+        return await work
+    except Refused as error:
+        return Outcome(Phase.ERROR, f"error in entry template execution: {error}")

@@ -1,0 +1,147 @@
+"""The written state of one run: its nodes and outputs, patched into the Workflow as they change.
+
+A record is durable before what it announces begins, and written again when that has ended; so a
+restart finds every effect that may have happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pressplay.base import clocks
+from pressplay.cluster.port import Object, Objects, key_of
+from pressplay.engine import nodes
+from pressplay.engine.nodes import Outcome, Outputs, Phase
+from pressplay.engine.templates import Bindings
+
+
+class Records:
+    """Nodes of one Workflow by id, and the run's global outputs."""
+
+    def __init__(self, *, objects: Objects, workflow: Object, clock: clocks.Clock) -> None:
+        status = workflow.get("status", {})
+        self._objects = objects
+        self._key = key_of(workflow)
+        self._clock = clock
+        self._nodes: dict[str, dict[str, Any]] = dict(status.get("nodes", {}))
+        self._outputs = Outputs.from_json(status.get("outputs", {}))
+
+    @property
+    def workflow(self) -> str:
+        return self._key.name
+
+    @property
+    def outputs(self) -> Outputs:
+        """The run's global outputs so far."""
+        return self._outputs
+
+    def outcome(self, name: str) -> Outcome | None:
+        """How the node called `name` ended; None if it has not, or never began."""
+        record = self._nodes.get(nodes.node_id(self.workflow, name))
+        return None if record is None else nodes.outcome_of(record)
+
+    def seconds_since_start(self, name: str) -> float:
+        """How long the node has been going, across restarts."""
+        record = self._nodes[nodes.node_id(self.workflow, name)]
+        return (self._clock.now() - clocks.from_text(record["startedAt"])).total_seconds()
+
+    def failures(self) -> list[dict[str, Any]]:
+        """Failed pods, in the shape of `workflow.failures`."""
+        return [
+            {
+                "displayName": node["displayName"],
+                "message": node.get("message", ""),
+                "templateName": node.get("templateName", ""),
+                "phase": node["phase"],
+                "podName": node["id"],
+                "finishedAt": node.get("finishedAt"),
+            }
+            for node in self._nodes.values()
+            if node["type"] == "Pod" and node["phase"] in (Phase.FAILED, Phase.ERROR)
+        ]
+
+    async def begin(
+        self,
+        *,
+        name: str,
+        display: str,
+        kind: str,
+        template: Mapping[str, Any],
+        boundary: str,
+        parents: tuple[str, ...] = (),
+        inputs: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Record that a node runs; returns its id. A node that already ran begins anew in place."""
+        node = nodes.node_id(self.workflow, name)
+        changed: dict[str, Any] = {}
+        if node not in self._nodes:
+            record = nodes.started(
+                workflow=self.workflow,
+                name=name,
+                display=display,
+                kind=kind,
+                template=template,
+                boundary=boundary,
+                moment=self._clock.now(),
+            )
+            if inputs:
+                record["inputs"] = inputs
+            self._nodes[node] = record
+            changed[node] = record
+        for parent in parents:
+            holder = self._nodes.get(parent)
+            if holder is not None and node not in holder.setdefault("children", []):
+                holder["children"].append(node)
+                changed[parent] = {"children": holder["children"]}
+        await self._patch({"nodes": changed})
+        return node
+
+    async def say(self, name: str, *, phase: Phase, message: str) -> None:
+        """Change what a node that still goes on says of itself."""
+        node = nodes.node_id(self.workflow, name)
+        change = {"phase": str(phase), "message": message}
+        self._nodes[node].update(change)
+        await self._patch({"nodes": {node: change}})
+
+    async def end(self, name: str, outcome: Outcome, *, declared: Bindings | None = None) -> None:
+        """Record how a node ended, and the global outputs that its template declares, at once."""
+        node = nodes.node_id(self.workflow, name)
+        change: dict[str, Any] = {
+            "phase": str(outcome.phase),
+            "message": outcome.message or None,
+            "finishedAt": clocks.to_text(self._clock.now()),
+        }
+        outputs = outcome.outputs.to_json()
+        if outputs:
+            change["outputs"] = outputs
+        self._nodes[node].update({k: v for k, v in change.items() if v is not None})
+        if not outcome.message:
+            self._nodes[node].pop("message", None)
+        status: dict[str, Any] = {"nodes": {node: change}}
+        if declared is not None and self._take_globals(declared, outcome.outputs):
+            status["outputs"] = self._outputs.to_json()
+        await self._patch(status)
+
+    async def patch_status(self, status: Mapping[str, Any]) -> None:
+        """Write other parts of the run's status."""
+        await self._patch(status)
+
+    def _take_globals(self, declared: Bindings, outputs: Outputs) -> bool:
+        parameters = dict(self._outputs.parameters)
+        artifacts = dict(self._outputs.artifacts)
+        for parameter in declared.parameters:
+            if parameter.global_name and parameter.name in outputs.parameters:
+                parameters[parameter.global_name] = outputs.parameters[parameter.name]
+        for artifact in declared.artifacts:
+            if artifact.global_name and artifact.name in outputs.artifacts:
+                key = outputs.artifacts[artifact.name].key
+                artifacts[artifact.global_name] = nodes.StoredArtifact(artifact.global_name, key)
+        changed = Outputs(parameters, artifacts)
+        if changed == self._outputs:
+            return False
+        self._outputs = changed
+        return True
+
+    async def _patch(self, status: Mapping[str, Any]) -> None:
+        await self._objects.patch(self._key, {"status": dict(status)})

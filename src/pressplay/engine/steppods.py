@@ -1,0 +1,218 @@
+"""A container or script template as a pod: artifacts in, run, outputs out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pressplay.base import files
+from pressplay.base.errors import Refused
+from pressplay.engine.artifacts import ArtifactRepository
+from pressplay.engine.nodes import Outcome, Outputs, Phase, StoredArtifact
+from pressplay.engine.scoping import Given
+from pressplay.engine.templates import Artifact, Parameter, Template
+from pressplay.pods import spec as podspec
+from pressplay.pods.running import PodResult, PodRun, PodRunner
+
+MAIN = "main"
+SCRIPT_PATH = "/argo/staging/script"
+RESULT_LIMIT = 256 * 1024
+"""Bytes of standard output that `outputs.result` keeps, as in Argo."""
+
+STOP_GRACE_S = 10.0
+
+
+@dataclass(frozen=True)
+class StepPod:
+    """One pod to run: its template with every tag filled in, and where it belongs."""
+
+    uid: str
+    name: str
+    namespace: str
+    workflow: str
+    service_account: str
+    template: Template
+    given: Given
+    wants_result: bool = False
+
+
+class StepPods:
+    """Runs step pods on this machine."""
+
+    def __init__(self, *, runner: PodRunner, artifacts: ArtifactRepository, logs: Path) -> None:
+        self._runner = runner
+        self._artifacts = artifacts
+        self._logs = logs
+        self._running: dict[str, PodRun] = {}
+
+    def log_path(self, workflow: str, pod: str) -> Path:
+        """Where the log of a pod's main container is, or will be."""
+        return self._logs / workflow / f"{pod}.log"
+
+    async def run(self, step: StepPod) -> Outcome:
+        """Run to the end. Running the same step again starts afresh."""
+        try:
+            pod = podspec.parse_pod(
+                _pod_spec(step),
+                name=step.name,
+                namespace=step.namespace,
+                uid=step.uid,
+                labels=step.template.raw.get("metadata", {}).get("labels", {}),
+            )
+        except Refused as error:
+            return Outcome(Phase.ERROR, str(error))
+        run = self._runner.create(pod)
+        try:
+            return await self._run(run, step)
+        finally:
+            self._running.pop(step.uid, None)
+            run.remove()
+
+    async def stop(self, uid: str) -> None:
+        """End a pod early: SIGTERM, then SIGKILL. Its `run` then answers."""
+        if uid in self._running:
+            await self._running[uid].stop(grace_s=STOP_GRACE_S)
+
+    async def _run(self, run: PodRun, step: StepPod) -> Outcome:
+        try:
+            self._place_inputs(run, step)
+        except Refused as error:
+            return Outcome(Phase.ERROR, f"init: Error (exit code 64): {error}")
+        self._running[step.uid] = run
+        result = await _run_within(run, step.template.deadline_s)
+        self._keep_log(run, step)
+        return self._outcome(run, step, result)
+
+    def _place_inputs(self, run: PodRun, step: StepPod) -> None:
+        for artifact in step.given.artifacts.values():
+            if artifact.raw is not None:
+                run.write(artifact.raw.encode(), container=MAIN, path=artifact.path)
+                continue
+            stored = self._artifacts.path(artifact.key)
+            if stored is not None:
+                run.place(stored, container=MAIN, path=artifact.path)
+            elif not artifact.optional:
+                raise Refused(
+                    f"artifact {artifact.name} failed to load: "
+                    f"the specified key does not exist: {artifact.key}"
+                )
+        if "script" in step.template.raw:
+            source = step.template.raw["script"].get("source", "")
+            run.write(source.encode(), container=MAIN, path=SCRIPT_PATH)
+
+    def _keep_log(self, run: PodRun, step: StepPod) -> None:
+        kept = self.log_path(step.workflow, step.name)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with kept.open("wb") as log:
+            for container in (*(c.name for c in run.pod.init_containers), MAIN):
+                source = run.log_path(container)
+                if source.exists():
+                    log.write(source.read_bytes())
+
+    def _outcome(self, run: PodRun, step: StepPod, result: PodResult) -> Outcome:
+        outputs, complaint = self._outputs(run, step)
+        main = result.containers.get(MAIN)
+        if main is not None:
+            outputs = Outputs(
+                outputs.parameters, outputs.artifacts, outputs.result, str(main.exit_code)
+            )
+        if not result.succeeded:
+            return Outcome(Phase.FAILED, result.message, outputs)
+        if complaint:
+            return Outcome(Phase.ERROR, f"wait: Error (exit code 64): {complaint}", outputs)
+        return Outcome(Phase.SUCCEEDED, "", outputs)
+
+    def _outputs(self, run: PodRun, step: StepPod) -> tuple[Outputs, str]:
+        """What the pod left, also when it failed; and the first thing that is missing."""
+        declared = step.template.outputs
+        complaints = []
+        parameters = {}
+        for parameter in declared.parameters:
+            value = _parameter_value(run, parameter)
+            if value is not None:
+                parameters[parameter.name] = value
+        artifacts = {}
+        for artifact in declared.artifacts:
+            try:
+                stored = self._save(run, artifact, step)
+            except Refused as error:
+                complaints.append(str(error))
+                continue
+            if stored is not None:
+                artifacts[artifact.name] = stored
+        result = _result(run) if step.wants_result else None
+        return Outputs(parameters, artifacts, result), next(iter(complaints), "")
+
+    def _save(self, run: PodRun, artifact: Artifact, step: StepPod) -> StoredArtifact | None:
+        key = artifact.key or f"{step.workflow}/{step.name}/{artifact.name}"
+        if not run.export(container=MAIN, path=artifact.path, target=self._artifacts.target(key)):
+            if artifact.optional:
+                return None
+            raise Refused(f"failed to save outputs: {artifact.path}: no such file or directory")
+        return StoredArtifact(artifact.name, key)
+
+
+async def _run_within(run: PodRun, deadline_s: float | None) -> PodResult:
+    """Run the pod; past its deadline it is stopped and says so in Argo's words."""
+    if deadline_s is None:
+        return await run.run()
+    running = asyncio.ensure_future(run.run())
+    try:
+        done, _ = await asyncio.wait({running}, timeout=max(0.0, deadline_s))
+        if done:
+            return running.result()
+        await run.stop(grace_s=STOP_GRACE_S)
+        result = await running
+        message = "Pod was active on the node longer than the specified deadline"
+        return PodResult(succeeded=False, message=message, containers=result.containers)
+    finally:
+        if not running.done():
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+def _pod_spec(step: StepPod) -> dict[str, Any]:
+    raw = step.template.raw
+    body: Mapping[str, Any] = raw.get("container") or raw.get("script") or {}
+    main = {key: value for key, value in body.items() if key != "source"}
+    main["name"] = MAIN
+    if "script" in raw:
+        main["args"] = [*main.get("args", ()), SCRIPT_PATH]
+    if not main.get("command"):
+        raise Refused(f"template {step.template.name}: container has no command; set one")
+    return {
+        "serviceAccountName": raw.get("serviceAccountName") or step.service_account,
+        "automountServiceAccountToken": raw.get("automountServiceAccountToken", True),
+        "volumes": raw.get("volumes", []),
+        "initContainers": raw.get("initContainers", []),
+        "containers": [main, *raw.get("sidecars", ())],
+    }
+
+
+def _parameter_value(run: PodRun, parameter: Parameter) -> str | None:
+    if parameter.path:
+        data = run.read(container=MAIN, path=parameter.path, limit=RESULT_LIMIT)
+        if data is not None:
+            return data.decode(errors="replace").removesuffix("\n")
+        return parameter.default
+    return parameter.value
+
+
+def _result(run: PodRun) -> str:
+    log = run.log_path(MAIN)
+    if not log.exists():
+        return ""
+    with log.open("rb") as reader:
+        return reader.read(RESULT_LIMIT).decode(errors="replace").removesuffix("\n")
+
+
+def remove_logs(logs: Path, workflow: str) -> None:
+    """Forget a run's logs, with the run."""
+    folder = files.beneath(logs, workflow)
+    if folder.is_dir():
+        for each in folder.iterdir():
+            each.unlink()
+        folder.rmdir()

@@ -1,0 +1,206 @@
+"""The bare repositories on disk, read with git itself in an environment that nobody else sets.
+
+A repository lies under its numeric id, so a rename moves nothing. Every call is short; git runs in
+a thread, so the event loop stays free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pressplay.base import processes
+from pressplay.base.errors import Refused
+
+_SETTINGS = {
+    "safe.directory": "*",
+    "core.hooksPath": "/dev/null",
+    "http.receivepack": "true",
+    "http.getanyfile": "false",
+    "uploadpack.allowReachableSHA1InWant": "true",
+    "receive.fsckObjects": "true",
+    # A collection in the background would outlive the push, and the folder of a test.
+    "receive.autogc": "false",
+    "gc.auto": "0",
+}
+
+
+@dataclass(frozen=True)
+class FileChange:
+    """Lines that a pull request adds to and takes from one file; None for a binary file."""
+
+    path: str
+    added: int | None
+    deleted: int | None
+
+
+@dataclass(frozen=True)
+class Span:
+    """What lies between the base and the head of a pull request."""
+
+    commits: int
+    files: tuple[FileChange, ...]
+
+    @property
+    def additions(self) -> int:
+        return sum(change.added or 0 for change in self.files)
+
+    @property
+    def deletions(self) -> int:
+        return sum(change.deleted or 0 for change in self.files)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One name in a folder at a commit; `kind` is blob, tree or commit."""
+
+    kind: str
+    sha: str
+    path: str
+
+
+class BareRepositories:
+    """All repositories of the local forge. `search_path` is the PATH on which git is found."""
+
+    def __init__(self, directory: Path, *, search_path: str) -> None:
+        git = shutil.which("git", path=search_path)
+        if git is None:
+            raise Refused(f"Program not found: git is not on PATH {search_path}; install it")
+        self.git = git
+        self._search_path = search_path
+        self._repositories = directory / "repositories"
+        self._home = directory / "home"
+        self._repositories.mkdir(parents=True, exist_ok=True)
+        self._home.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def root(self) -> Path:
+        """The folder in which each repository is `{id}.git`."""
+        return self._repositories
+
+    def environment(self, *, settings: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The whole environment of a git process of ours, with `settings` on top."""
+        config = {**_SETTINGS, **(settings or {})}
+        variables = {
+            "PATH": self._search_path,
+            "HOME": str(self._home),
+            "LC_ALL": "C",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_CONFIG_COUNT": str(len(config)),
+        }
+        for index, (key, value) in enumerate(config.items()):
+            variables[f"GIT_CONFIG_KEY_{index}"] = key
+            variables[f"GIT_CONFIG_VALUE_{index}"] = value
+        return variables
+
+    async def create(self, repository_id: int, *, default_branch: str) -> None:
+        """Make an empty repository; does nothing where it is already there."""
+        folder = self._folder(repository_id)
+        if (folder / "HEAD").exists():
+            return
+        await self._run(
+            "init", "--bare", "--quiet", "--template=", f"--initial-branch={default_branch}", folder
+        )
+
+    async def heads(self, repository_id: int) -> dict[str, str]:
+        """Every branch and the commit that it points to, now."""
+        listed = await self._ask(
+            repository_id,
+            "for-each-ref",
+            "--format=%(objectname) %(refname:lstrip=2)",
+            "refs/heads",
+        )
+        pairs = (line.split(" ", 1) for line in listed.text().splitlines())
+        return {name: sha for sha, name in pairs}
+
+    async def commit(self, repository_id: int, name: str) -> str:
+        """The full sha of the commit that a branch, tag or sha names; empty if none."""
+        for revision in (f"refs/heads/{name}", f"refs/tags/{name}", name):
+            if revision == name and not _is_hex(name):
+                break
+            found = await self._ask(
+                repository_id,
+                "rev-parse",
+                "--verify",
+                "--quiet",
+                "--end-of-options",
+                f"{revision}^{{commit}}",
+            )
+            if found.ok:
+                return found.text().strip()
+        return ""
+
+    async def is_ancestor(self, repository_id: int, *, old: str, new: str) -> bool:
+        """Whether `new` contains `old`; both are full shas of commits that exist."""
+        asked = await self._ask(repository_id, "merge-base", "--is-ancestor", old, new)
+        return asked.ok
+
+    async def span(self, repository_id: int, *, base: str, head: str) -> Span:
+        """Commits of `head` that `base` lacks, and their lines since the two parted."""
+        counted = await self._ask(repository_id, "rev-list", "--count", f"{base}..{head}")
+        listed = await self._ask(
+            repository_id, "diff", "--numstat", "-z", "--no-renames", f"{base}...{head}"
+        )
+        lines = (line for line in listed.text().split("\0") if line)
+        return Span(
+            commits=int(counted.text().strip() or 0),
+            files=tuple(_change(line) for line in lines),
+        )
+
+    async def entries(self, repository_id: int, *, commit: str, path: str) -> list[Entry]:
+        """The names in the folder `path`, or the one entry that `path` itself is; empty if none."""
+        where = (f":(literal){path}",) if path else ()
+        found = await self._ask(repository_id, "ls-tree", "-z", "--full-tree", commit, *where)
+        entries = [_entry(line) for line in found.text().split("\0") if line]
+        if len(entries) == 1 and entries[0].kind == "tree" and entries[0].path == path:
+            inside = await self._ask(repository_id, "ls-tree", "-z", f"{commit}:{path}")
+            names = [_entry(line) for line in inside.text().split("\0") if line]
+            return [Entry(it.kind, it.sha, f"{path}/{it.path}") for it in names]
+        return entries
+
+    async def blob(self, repository_id: int, sha: str) -> bytes:
+        """The content of a blob that exists."""
+        return (await self._ask(repository_id, "cat-file", "blob", sha)).stdout
+
+    async def _ask(self, repository_id: int, *arguments: str) -> processes.Finished:
+        return await asyncio.to_thread(
+            processes.run,
+            [self.git, f"--git-dir={self._folder(repository_id)}", *arguments],
+            env=self.environment(),
+        )
+
+    async def _run(self, *arguments: str | Path) -> None:
+        done = await asyncio.to_thread(
+            processes.run, [self.git, *arguments], env=self.environment()
+        )
+        if not done.ok:
+            raise Refused(f"git {arguments[0]} failed: {done.complaint()}")
+
+    def _folder(self, repository_id: int) -> Path:
+        return self._repositories / f"{repository_id}.git"
+
+
+def _is_hex(name: str) -> bool:
+    return 7 <= len(name) <= 40 and all(letter in "0123456789abcdef" for letter in name)
+
+
+def _change(line: str) -> FileChange:
+    """One record of `git diff --numstat -z`; a binary file has dashes for numbers."""
+    added, deleted, path = line.split("\t", 2)
+    return FileChange(
+        path=path,
+        added=None if added == "-" else int(added),
+        deleted=None if deleted == "-" else int(deleted),
+    )
+
+
+def _entry(line: str) -> Entry:
+    """One record of `git ls-tree -z`: mode, kind and sha, a tab, the path."""
+    about, path = line.split("\t", 1)
+    _, kind, sha = about.split(" ")
+    return Entry(kind=kind, sha=sha, path=path)

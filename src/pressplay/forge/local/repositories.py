@@ -1,0 +1,168 @@
+"""REST: a repository, its branches and what protects them, its files, who may do what in it."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from pressplay.forge.local.answers import ProblemError, not_found
+from pressplay.forge.local.asking import Ask, Door, Hub, page, permission
+from pressplay.forge.local.bare import Entry
+from pressplay.forge.local.rows import CollaboratorRow, ProtectedRow, RepositoryRow, UserRow
+
+_METADATA = permission("metadata:read")
+_CONTENTS = permission("contents:read")
+_RULE_TYPES = ("deletion", "non_fast_forward", "pull_request", "update")
+"""What a protected branch means here, in the words of GitHub's rulesets."""
+
+_ROLES = {"admin": "admin", "write": "write", "read": "read", "none": ""}
+
+
+class Repositories:
+    """Endpoints that read a repository."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def routes(self, door: Door) -> list[Route]:
+        base = "/repos/{owner}/{repo}"
+        branch = f"{base}/branches/{{branch:path}}"
+        administration = permission("administration:read")
+        return [
+            door.route("GET", base, needs=_METADATA, to=self.repository),
+            door.route("GET", f"{branch}/protection", needs=administration, to=self.protection),
+            door.route("GET", branch, needs=_CONTENTS, to=self.branch),
+            door.route(
+                "GET", f"{base}/rules/branches/{{branch:path}}", needs=_METADATA, to=self.rules
+            ),
+            door.route("GET", f"{base}/contents/{{path:path}}", needs=_CONTENTS, to=self.contents),
+            door.route(
+                "GET",
+                f"{base}/collaborators/{{login}}/permission",
+                needs=_METADATA,
+                to=self.permission,
+            ),
+        ]
+
+    async def repository(self, ask: Ask) -> Response:
+        return JSONResponse(self._hub.shapes.repository(ask.repository))
+
+    async def branch(self, ask: Ask) -> Response:
+        name, row = ask.path("branch"), ask.repository
+        sha = (await self._hub.git.heads(row.id)).get(name)
+        if sha is None:
+            raise ProblemError(404, "Branch not found")
+        protected = name in protected_branches(self._hub, row)
+        url = f"{self._hub.shapes.api}/repos/{row.full_name}"
+        page_url = f"{self._hub.shapes.html}/{row.full_name}/tree/{name}"
+        return JSONResponse(
+            {
+                "name": name,
+                "commit": {"sha": sha, "url": f"{url}/commits/{sha}"},
+                "_links": {"self": f"{url}/branches/{name}", "html": page_url},
+                "protected": protected,
+                "protection": {"enabled": protected},
+                "protection_url": f"{url}/branches/{name}/protection",
+            }
+        )
+
+    async def protection(self, ask: Ask) -> Response:
+        return JSONResponse(protection_document(self._hub, ask.repository, ask.path("branch")))
+
+    async def rules(self, ask: Ask) -> Response:
+        row = ask.repository
+        if ask.path("branch") not in protected_branches(self._hub, row):
+            return page(ask, [])
+        source = {
+            "ruleset_source_type": "Repository",
+            "ruleset_source": row.full_name,
+            "ruleset_id": row.id,
+        }
+        return page(ask, [{"type": kind, **source} for kind in _RULE_TYPES])
+
+    async def contents(self, ask: Ask) -> Response:
+        """A file as GitHub's `raw` or JSON form, or a folder's names."""
+        row, path = ask.repository, ask.path("path").strip("/")
+        ref = ask.query("ref", default=row.default_branch)
+        commit = await self._hub.git.commit(row.id, ref)
+        if not commit:
+            raise ProblemError(404, f"No commit found for the ref {ref}")
+        entries = await self._hub.git.entries(row.id, commit=commit, path=path)
+        if not entries:
+            raise not_found()
+        if len(entries) != 1 or entries[0].path != path or entries[0].kind != "blob":
+            return JSONResponse([self._entry(it, row=row, ref=ref) for it in entries])
+        content = await self._hub.git.blob(row.id, entries[0].sha)
+        accept = ask.request.headers.get("accept", "")
+        if "raw" in accept:
+            return Response(content, media_type="application/vnd.github.raw+json; charset=utf-8")
+        document = self._entry(entries[0], row=row, ref=ref)
+        document |= {
+            "size": len(content),
+            "encoding": "base64",
+            "content": base64.encodebytes(content).decode("ascii"),
+        }
+        return JSONResponse(document)
+
+    async def permission(self, ask: Ask) -> Response:
+        row, login = ask.repository, ask.path("login")
+        known = login.lower() in (row.owner.lower(), self._hub.operator_login.lower())
+        if not known and self._hub.store.find(UserRow, "find_user", login=login) is None:
+            raise ProblemError(404, f"{login} is not a user")
+        level = "admin" if known else self._level(row, login)
+        return JSONResponse(
+            {
+                "permission": level,
+                "role_name": _ROLES[level],
+                "user": self._hub.shapes.user(login),
+            }
+        )
+
+    def _level(self, row: RepositoryRow, login: str) -> str:
+        found = self._hub.store.find(
+            CollaboratorRow, "find_collaborator", repository_id=row.id, login=login
+        )
+        if found is not None:
+            return found.permission
+        return "none" if row.private else "read"
+
+    def _entry(self, entry: Entry, *, row: RepositoryRow, ref: str) -> dict[str, Any]:
+        api = f"{self._hub.shapes.api}/repos/{row.full_name}"
+        url, git = f"{api}/contents/{entry.path}?ref={ref}", f"{api}/git/blobs/{entry.sha}"
+        html = f"{self._hub.shapes.html}/{row.full_name}/blob/{ref}/{entry.path}"
+        return {
+            "type": {"blob": "file", "tree": "dir"}.get(entry.kind, "submodule"),
+            "size": 0,
+            "name": entry.path.rsplit("/", 1)[-1],
+            "path": entry.path,
+            "sha": entry.sha,
+            "url": url,
+            "git_url": git,
+            "html_url": html,
+            "download_url": None,
+            "_links": {"self": url, "git": git, "html": html},
+        }
+
+
+def protected_branches(hub: Hub, row: RepositoryRow) -> frozenset[str]:
+    """The branches to which no App may push."""
+    found = hub.store.all(ProtectedRow, "list_protected_branches", repository_id=row.id)
+    return frozenset(it.branch for it in found)
+
+
+def protection_document(hub: Hub, row: RepositoryRow, branch: str) -> dict[str, Any]:
+    """GitHub's account of a protected branch; raises ProblemError 404 for another."""
+    if branch not in protected_branches(hub, row):
+        raise ProblemError(404, "Branch not protected")
+    off = {"enabled": False}
+    return {
+        "url": f"{hub.shapes.api}/repos/{row.full_name}/branches/{branch}/protection",
+        "enforce_admins": {**off, "url": ""},
+        "required_pull_request_reviews": {"url": "", "required_approving_review_count": 0},
+        "allow_force_pushes": off,
+        "allow_deletions": off,
+        "required_linear_history": off,
+    }

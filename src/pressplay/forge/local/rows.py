@@ -1,0 +1,195 @@
+"""The rows of the local forge's tables, one frozen class for each; fields are the columns."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+BOT = "[bot]"
+
+
+@dataclass(frozen=True)
+class UserRow:
+    """Somebody who was seen here; an App's bot is `{slug}[bot]`."""
+
+    id: int
+    login: str
+
+
+@dataclass(frozen=True)
+class AppRow:
+    """A GitHub App; `permissions` is what its installations grant."""
+
+    id: int
+    slug: str
+    name: str
+    permissions: str
+    public_key: str
+    created_at: str
+
+    @property
+    def login(self) -> str:
+        return f"{self.slug}{BOT}"
+
+    def granted(self) -> dict[str, str]:
+        """Permission to level (`read` or `write`)."""
+        return dict(json.loads(self.permissions))
+
+
+@dataclass(frozen=True)
+class InstallationRow:
+    """An App on all repositories of one account."""
+
+    id: int
+    app_id: int
+    account: str
+    created_at: str
+
+
+@dataclass(frozen=True)
+class TokenRow:
+    """An installation token, by its hash."""
+
+    hash: str
+    installation_id: int
+    app_id: int
+    repositories: str
+    permissions: str
+    expires_at: str
+
+    def repository_ids(self) -> frozenset[int]:
+        return frozenset(json.loads(self.repositories))
+
+    def allowed(self) -> dict[str, str]:
+        return dict(json.loads(self.permissions))
+
+
+@dataclass(frozen=True)
+class RepositoryRow:
+    """A repository; `last_number` is the last issue or pull request number given."""
+
+    id: int
+    owner: str
+    name: str
+    description: str
+    private: int
+    default_branch: str
+    created_at: str
+    last_number: int
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.owner}/{self.name}"
+
+
+@dataclass(frozen=True)
+class CollaboratorRow:
+    """What one person may do in one repository: `admin`, `write` or `read`."""
+
+    repository_id: int
+    login: str
+    permission: str
+
+
+@dataclass(frozen=True)
+class ProtectedRow:
+    """A branch to which no App may push."""
+
+    repository_id: int
+    branch: str
+
+
+@dataclass(frozen=True)
+class IssueRow:
+    """An issue, or the issue side of a pull request."""
+
+    id: int
+    repository_id: int
+    number: int
+    title: str
+    body: str
+    author: str
+    state: str
+    labels: str
+    created_at: str
+    updated_at: str
+    closed_at: str | None
+
+    def label_names(self) -> tuple[str, ...]:
+        return tuple(json.loads(self.labels))
+
+
+@dataclass(frozen=True)
+class BranchesRow:
+    """What a pull request adds to its issue."""
+
+    issue_id: int
+    head_ref: str
+    base_ref: str
+    head_sha: str
+    base_sha: str
+    draft: int
+    auto_merge: int
+    merged_at: str | None
+
+
+@dataclass(frozen=True)
+class PullRow(BranchesRow, IssueRow):
+    """A pull request with both of its sides."""
+
+
+@dataclass(frozen=True)
+class CommentRow:
+    """A comment in the thread of an issue or a pull request."""
+
+    id: int
+    repository_id: int
+    number: int
+    author: str
+    body: str
+    created_at: str
+    updated_at: str
+
+
+@dataclass(frozen=True)
+class ReviewRow:
+    """A review of one commit of a pull request."""
+
+    id: int
+    repository_id: int
+    number: int
+    author: str
+    state: str
+    commit_id: str
+    body: str
+    submitted_at: str
+
+
+@dataclass(frozen=True)
+class CheckRunRow:
+    """A check run of one App on one commit."""
+
+    id: int
+    repository_id: int
+    app_id: int
+    name: str
+    head_sha: str
+    status: str
+    conclusion: str | None
+    external_id: str
+    details_url: str | None
+    title: str | None
+    summary: str | None
+    started_at: str
+    completed_at: str | None
+
+
+@dataclass(frozen=True)
+class AlarmRow:
+    """Somebody asked for what must never happen; it did not happen."""
+
+    id: int
+    time: str
+    who: str
+    verb: str
+    path: str

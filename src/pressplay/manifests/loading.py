@@ -1,0 +1,29 @@
+"""The shipped manifests, as objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Any
+
+import yaml
+
+FOLDERS = ("crds", "rbac", "config", "workflows")
+"""In the order in which they are to be applied."""
+
+
+def shipped() -> Iterator[dict[str, Any]]:
+    """Every object of the package's own manifests, in an order in which they can be applied."""
+    root = resources.files("pressplay.manifests")
+    for folder in FOLDERS:
+        for entry in sorted((root / folder).iterdir(), key=lambda each: each.name):
+            if entry.name.endswith(".yaml"):
+                yield from documents(entry)
+
+
+def documents(source: Traversable) -> Iterator[dict[str, Any]]:
+    """The objects in one YAML file."""
+    for document in yaml.load_all(source.read_text(), Loader=yaml.CSafeLoader):
+        if document:
+            yield document

@@ -1,0 +1,308 @@
+"""The life of a pod: init containers in turn, then the rest together, until the main ones end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pressplay.base import files
+from pressplay.base.clocks import Clock
+from pressplay.base.errors import Refused
+from pressplay.pods import commands, filling, sweeping, variables
+from pressplay.pods.containers import Container
+from pressplay.pods.filesystems import Filesystem
+from pressplay.pods.images import Images
+from pressplay.pods.programs import Ended, Program
+from pressplay.pods.sandboxing import MARKER, Enclosure, Sandbox
+from pressplay.pods.sources import Sources
+from pressplay.pods.spec import Pod
+
+_RESTART_S = 1.0
+_LONGEST_RESTART_S = 30.0
+_HOST_NAME_LENGTH = 63
+
+
+@dataclass(frozen=True)
+class ContainerResult:
+    """How one container ended; `message` says why it never ran, where it never ran."""
+
+    exit_code: int
+    message: str
+    started_at: datetime
+    finished_at: datetime
+
+
+@dataclass(frozen=True)
+class PodResult:
+    """How a pod ended. A container that never started is not in `containers`."""
+
+    succeeded: bool
+    message: str
+    containers: Mapping[str, ContainerResult]
+
+
+@dataclass(frozen=True)
+class _Surroundings:
+    images: Images
+    sources: Sources
+    sandbox: Sandbox
+    clock: Clock
+
+
+class PodRunner:
+    """Runs pods on this machine, each in a folder of its own below `directory`."""
+
+    def __init__(
+        self,
+        *,
+        directory: Path,
+        images: Images,
+        sources: Sources,
+        sandbox: Sandbox,
+        clock: Clock,
+    ) -> None:
+        """`directory` is ours alone: `sweep` removes all that is in it."""
+        self._directory = directory.absolute()
+        self._surroundings = _Surroundings(images, sources, sandbox, clock)
+
+    def create(self, pod: Pod) -> PodRun:
+        """Fresh folders for a pod; what an earlier attempt with its uid left is wiped."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._surroundings.images.refresh()
+        folder = self._directory / pod.uid
+        files.remove_tree(folder)
+        folder.mkdir(mode=0o700)
+        for container in pod.all_containers:
+            (folder / container.name).mkdir()
+        filling.make_folders(pod, folder)
+        return PodRun(pod, folder, surroundings=self._surroundings)
+
+    def sweep(self) -> int:
+        """End all pods that a killed predecessor left, and remove their folders.
+
+        To be called before the first `create`. Answers how many processes were killed.
+        """
+        killed = sweeping.kill_marked(MARKER, self._directory)
+        if self._directory.is_dir():
+            for folder in list(self._directory.iterdir()):
+                files.remove_tree(folder)
+        return killed
+
+
+class PodRun:
+    """One attempt at one pod. `run` once; then collect what it left; then `remove`."""
+
+    def __init__(self, pod: Pod, folder: Path, *, surroundings: _Surroundings) -> None:
+        self.pod = pod
+        self._folder = folder
+        self._surroundings = surroundings
+        self._programs: dict[str, Program] = {}
+        self._results: dict[str, ContainerResult] = {}
+        self._is_running = False
+        self._is_stopping = False
+        self._mains_over = asyncio.Event()
+        self._over = asyncio.Event()
+
+    def place(self, source: Path, *, container: str, path: str) -> None:
+        """Copy a file or folder to where the container will see it. Raises Refused."""
+        files.place_beneath(source, *self._filesystem(container).locate_for_writing(path))
+
+    def write(self, data: bytes, *, container: str, path: str) -> None:
+        """As `place`, for content."""
+        files.write_beneath(*self._filesystem(container).locate_for_writing(path), data)
+
+    async def run(self) -> PodResult:
+        """Run to the end. What cannot be started is a failed result; cancelling kills it all."""
+        self._is_running = True
+        try:
+            await self._fill()
+            message = await self._run_init_containers() or await self._run_containers()
+        except Refused as error:
+            message = str(error)
+        finally:
+            self._over.set()
+        return PodResult(not message, message, dict(self._results))
+
+    async def stop(self, *, grace_s: float) -> None:
+        """SIGTERM to all programs, after `grace_s` seconds SIGKILL; `run` then answers.
+
+        Returns when nothing runs any more. A pod that was not started yet will not be.
+        """
+        self._is_stopping = True
+        if not self._is_running:
+            return
+        try:
+            async with asyncio.timeout(grace_s):
+                await _terminate(self._programs.values())
+                await self._over.wait()
+        except TimeoutError:
+            for program in self._programs.values():
+                program.kill()
+        await self._over.wait()
+
+    def log_path(self, container: str) -> Path:
+        """All that the container printed, mode 0600 and without a limit; it may not exist yet."""
+        return self._folder / f"{self._container(container).name}.log"
+
+    def export(self, *, container: str, path: str, target: Path) -> bool:
+        """Copy what the container has at `path` to `target`; False if it has nothing there.
+
+        Links, pipes and sockets are never followed: Refused if one is on the way, left out
+        inside of a folder. So for `read`.
+        """
+        return files.copy_beneath(*self._filesystem(container).locate(path), target)
+
+    def read(self, *, container: str, path: str, limit: int) -> bytes | None:
+        """The first `limit` bytes of a file of the container's; None if there is none."""
+        return files.read_beneath(*self._filesystem(container).locate(path), limit=limit)
+
+    def exists(self, *, container: str, path: str) -> bool:
+        """Whether a plain file or folder is there."""
+        return files.kind_beneath(*self._filesystem(container).locate(path)) is not None
+
+    def is_dir(self, *, container: str, path: str) -> bool:
+        """Whether a folder is there."""
+        return files.kind_beneath(*self._filesystem(container).locate(path)) == "folder"
+
+    def remove(self) -> None:
+        """Remove all that the pod wrote; claims stay. To be called when it does not run."""
+        files.remove_tree(self._folder)
+
+    async def _fill(self) -> None:
+        sources = self._surroundings.sources
+        if filling.has_copies(self.pod):
+            await asyncio.to_thread(filling.fill, self.pod, self._folder, sources)
+        else:
+            filling.fill(self.pod, self._folder, sources)
+
+    async def _run_init_containers(self) -> str:
+        for container in self.pod.init_containers:
+            if self._is_stopping:
+                break
+            result = await self._run_container(container)
+            if result.exit_code:
+                return f"init container {_failure(container, result)}"
+        return "stopped before its containers started" if self._is_stopping else ""
+
+    async def _run_containers(self) -> str:
+        async with asyncio.TaskGroup() as group:
+            sidecars = [group.create_task(self._keep_running(each)) for each in self.pod.sidecars]
+            mains = [group.create_task(self._run_container(each)) for each in self.pod.containers]
+            await asyncio.wait(mains)
+            self._mains_over.set()
+            if sidecars:
+                await self._end_sidecars(sidecars)
+        failures = (
+            _failure(container, main.result())
+            for container, main in zip(self.pod.containers, mains, strict=True)
+            if main.result().exit_code
+        )
+        return next(failures, "")
+
+    async def _keep_running(self, container: Container) -> None:
+        """Run a sidecar, and again if it ends before the main containers do."""
+        delay_s = _RESTART_S
+        while True:
+            await self._run_container(container)
+            if self._is_stopping or await self._mains_end_within(delay_s):
+                return
+            delay_s = min(2 * delay_s, _LONGEST_RESTART_S)
+            # Afresh, as a restarted container is: what it planted would be in the sandbox's way.
+            root = self._folder / container.name
+            files.remove_tree(root)
+            root.mkdir()
+
+    async def _mains_end_within(self, delay_s: float) -> bool:
+        try:
+            await asyncio.wait_for(self._mains_over.wait(), delay_s)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _end_sidecars(self, sidecars: Collection[asyncio.Task[None]]) -> None:
+        await asyncio.wait(
+            [*sidecars, asyncio.ensure_future(_terminate(self._programs.values()))],
+            timeout=self.pod.grace_s,
+        )
+        for program in self._programs.values():
+            program.kill()
+
+    async def _run_container(self, container: Container) -> ContainerResult:
+        started_at = self._surroundings.clock.now()
+        try:
+            program = self._start(container)
+        except Refused as error:
+            self._note(container, str(error))
+            ended = Ended(commands.NOT_FOUND, str(error))
+        else:
+            ended = await self._until_ended(container.name, program)
+        finished_at = self._surroundings.clock.now()
+        result = ContainerResult(ended.exit_code, ended.message, started_at, finished_at)
+        self._results[container.name] = result
+        return result
+
+    async def _until_ended(self, name: str, program: Program) -> Ended:
+        self._programs[name] = program
+        try:
+            return await program.ended()
+        except asyncio.CancelledError:
+            program.kill()
+            await program.ended()
+            raise
+        finally:
+            del self._programs[name]
+
+    def _start(self, container: Container) -> Program:
+        filesystem = self._filesystem(container.name)
+        image = filesystem.image
+        own = variables.environment(container, self.pod, self._surroundings.sources)
+        command = variables.command_line(
+            container, own, entrypoint=image.entrypoint, arguments=image.arguments
+        )
+        commands.check(
+            command,
+            search=own.get("PATH") or ":".join(image.path),
+            filesystem=filesystem,
+            working_dir=container.working_dir,
+        )
+        enclosure = Enclosure(
+            filesystem=filesystem,
+            folder=self._folder,
+            hostname=self.pod.name[:_HOST_NAME_LENGTH] or "pod",
+            network=self.pod.network,
+            working_dir=container.working_dir,
+            command=command,
+            variables=own,
+        )
+        return self._surroundings.sandbox.start(enclosure, output=self.log_path(container.name))
+
+    def _note(self, container: Container, message: str) -> None:
+        """Tell the reader of the log, who would otherwise see nothing."""
+        log = self.log_path(container.name)
+        log.touch(mode=0o600)
+        with log.open("a") as writer:
+            writer.write(f"Error: {message}\n")
+
+    def _filesystem(self, name: str) -> Filesystem:
+        container = self._container(name)
+        image = self._surroundings.images.lookup(container.image)
+        sources = self._surroundings.sources
+        return filling.filesystem(container, self.pod, self._folder, image=image, sources=sources)
+
+    def _container(self, name: str) -> Container:
+        for container in self.pod.all_containers:
+            if container.name == name:
+                return container
+        raise Refused(f"Pod {self.pod.name} has no container {name!r}")
+
+
+async def _terminate(programs: Iterable[Program]) -> None:
+    await asyncio.gather(*(program.terminate() for program in programs))
+
+
+def _failure(container: Container, result: ContainerResult) -> str:
+    because = f": {result.message}" if result.message else ""
+    return f"{container.name}: Error (exit code {result.exit_code}){because}"

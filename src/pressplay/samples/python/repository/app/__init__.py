@@ -1,0 +1,1 @@
+"""A small HTTP service that keeps items in memory."""

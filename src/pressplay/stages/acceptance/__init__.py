@@ -1,0 +1,1 @@
+"""Black-box acceptance: asks the preview from outside, judges the answers."""

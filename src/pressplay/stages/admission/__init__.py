@@ -1,0 +1,1 @@
+"""What preflight decides by: who may start a run, and which of several about one thing goes on."""

@@ -1,0 +1,1 @@
+"""The kinds of agent that a CodeRun can name, behind one small interface."""

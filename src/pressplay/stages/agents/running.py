@@ -1,0 +1,204 @@
+"""The pod beside which no token stands: unpacks the workspace, lets the agent work, packs it up.
+
+Whatever the agent did, the step ends well and says in `result.json` what became of it; judging is
+for the pods that follow. Only a step that could not begin ends otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pressplay.base import clocks, files
+from pressplay.base.clocks import SystemClock
+from pressplay.base.errors import PressplayError, Refused
+from pressplay.stages import asking, children, git, handover
+from pressplay.stages.agents import command, port, scripted, workspaces
+from pressplay.stages.agents.port import Agent, Job, Worked
+from pressplay.stages.agents.results import Result, WorkOutcome
+from pressplay.stages.environment import Outcome, StageEnvironment
+from pressplay.stages.handover import Context
+from pressplay.stages.toolchains import replaying
+from pressplay.stages.transcripts import Transcript
+
+AGENTS: Mapping[str, Agent] = {"command": command.work, "scripted": scripted.work}
+
+TOOLCHAIN = "toolchain"
+"""The kind that stands in the result of the mechanical role."""
+
+MARGIN_S = 60.0
+MARGIN_SHARE = 0.1
+"""Of the agent's time, this much (the smaller of the two) is kept for packing up."""
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_RESERVED = ("PRESSPLAY_", "GIT_", "LD_")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What came out: the newest commit, and how the work went."""
+
+    kind: str
+    worked: Worked
+    tip: str
+
+
+def run(env: StageEnvironment) -> Outcome:
+    """Do the work of the role; write `result.json`, the commits and the log."""
+    clock = SystemClock()
+    context = handover.read_context(env)
+    started = clocks.to_text(clock.now())
+    transcript = Transcript(redact=env.redact, write=_print)
+    do: Callable[..., Work] = _mechanical if context.role == handover.MECHANICAL else _agents
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder) / "own.git"
+        handover.take_source(env, directory, context)
+        work = do(env, context, directory=directory, transcript=transcript)
+        target = env.out / handover.CHANGES
+        target.parent.mkdir(parents=True, exist_ok=True)
+        commits = workspaces.bundle_work(directory, target, start=context.head_sha, tip=work.tip)
+    result = Result(
+        role=context.role,
+        kind=work.kind,
+        outcome=outcome_of(work.worked, changed=bool(commits)),
+        exit_code=work.worked.exit_code,
+        commits=commits,
+        head=work.tip,
+        message=env.redact(work.worked.said or transcript.last_line())[:2000],
+        started_at=started,
+        finished_at=clocks.to_text(clock.now()),
+        cost=work.worked.cost,
+    )
+    handover.write(env, handover.RESULT, result.to_json())
+    env.write_artifact(f"{context.role}/logs.txt", transcript.text())
+    env.log("agent_ended", role=context.role, outcome=result.outcome, commits=len(commits))
+    return Outcome()
+
+
+def outcome_of(worked: Worked, *, changed: bool) -> WorkOutcome:
+    """Time first, then the exit code, then the commits."""
+    if worked.exit_code is None:
+        return WorkOutcome.TIMEOUT
+    if worked.exit_code != 0:
+        return WorkOutcome.FAILED
+    return WorkOutcome.CHANGED if changed else WorkOutcome.UNCHANGED
+
+
+def choose_kind(context: Context, program: Path) -> str:
+    """Which kind of agent works: the one asked for, else the one with a program, else the default.
+
+    Raises Refused for a kind that is not available, and where nothing says which.
+    """
+    kind = context.kind or _mounted(program) or context.default_kind
+    if not kind:
+        raise Refused(
+            "No agent: ask for one with spec.agent or the policy field agent.kind, and mount its "
+            f"program in the ConfigMap agent-RUN: {command.FILE} (kind command) or "
+            f"{scripted.FILES[0]} (kind scripted)"
+        )
+    if kind not in AGENTS:
+        raise Refused(
+            f"Agent kind {kind!r} is not available in this version; set agent to 'command' and "
+            f"give its argument list as {command.FILE} in the ConfigMap agent-RUN"
+        )
+    return kind
+
+
+def time_for(context: Context) -> float:
+    """Seconds for the agent itself."""
+    return context.timeout_s - min(MARGIN_S, context.timeout_s * MARGIN_SHARE)
+
+
+def _mounted(program: Path) -> str:
+    if (program / command.FILE).is_file():
+        return "command"
+    return "scripted" if any((program / name).is_file() for name in scripted.FILES) else ""
+
+
+def _agents(
+    env: StageEnvironment, context: Context, *, directory: Path, transcript: Transcript
+) -> Work:
+    """A model's or an operator's program works in the workspace."""
+    kind = choose_kind(context, env.agent_dir)
+    source = files.beneath(env.inputs, handover.SOURCE)
+    workspaces.make(env.workspace, source=source, context=context)
+    with tempfile.TemporaryDirectory() as home:
+        job = Job(
+            context=context,
+            workspace=env.workspace,
+            program=env.agent_dir,
+            task=env.inputs / handover.TASK,
+            system=env.inputs / handover.SYSTEM,
+            path=children.search_path(env),
+            home=Path(home),
+            timeout_s=time_for(context),
+            variables=plain_variables(asking.read_request(env)),
+        )
+        env.log("agent_started", role=context.role, kind=kind, timeout_s=job.timeout_s)
+        worked = AGENTS[kind](job, transcript)
+    return _collect(env, context, directory=directory, kind=kind, worked=worked)
+
+
+def _collect(
+    env: StageEnvironment, context: Context, *, directory: Path, kind: str, worked: Worked
+) -> Work:
+    message = worked.message or port.commit_message(context, note="Left by the agent.")
+    try:
+        collected = workspaces.collect(directory, env.workspace, context=context, message=message)
+    except PressplayError as error:
+        env.log("work_not_collected", error=error)
+        failed = Worked(exit_code=worked.exit_code or 1, said=str(error), cost=worked.cost)
+        return Work(kind=kind, worked=failed, tip=context.head_sha)
+    for note in collected.notes:
+        env.log("work_collected", note=note)
+    return Work(kind=kind, worked=worked, tip=collected.tip)
+
+
+def _mechanical(
+    env: StageEnvironment, context: Context, *, directory: Path, transcript: Transcript
+) -> Work:
+    """The toolchain's own tools work; no workspace, and so nothing of the repository's runs."""
+    mended = replaying.mend(
+        directory,
+        context.head_sha,
+        language=context.policy.policy.language,
+        path=children.search_path(env),
+    )
+    name, tools = mended.toolchain.name, ", ".join(mended.findings.tools)
+    for line in (f"{name}: {tools}", *mended.said, *mended.findings.lines):
+        transcript.say(line)
+    tip = context.head_sha
+    if mended.tree != git.tree_of(directory, tip):
+        tip = git.commit_tree(
+            directory,
+            mended.tree,
+            parent=tip,
+            message=port.commit_message(
+                context, subject="Format and lint", note=f"Made by {tools}; no hand touched it."
+            ),
+            identity=context.identity,
+        )
+    said = "formatted and linted" if tip != context.head_sha else "nothing to format or lint"
+    return Work(kind=TOOLCHAIN, worked=Worked(exit_code=0, said=said, cost={"usd": 0}), tip=tip)
+
+
+def plain_variables(request: Mapping[str, Any]) -> dict[str, str]:
+    """The object's own `env`, without names that would change our git or our wrapper."""
+    found: dict[str, str] = {}
+    for each in request.get("env") or ():
+        name = each.get("name") if isinstance(each, dict) else None
+        if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
+            raise Refused("spec.env must be a list of {name, value}, names as in a shell")
+        if not name.upper().startswith(_RESERVED):
+            found[name] = str(each.get("value") or "")
+    return found
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()

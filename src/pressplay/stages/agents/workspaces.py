@@ -1,0 +1,140 @@
+"""The repository as an agent sees it, and how its work is taken out of it again.
+
+The agent commits with plain git where it likes to, so the `.git` in the workspace is its own and
+is hostile afterwards. Our git never runs in it: two small files in it are read as text, and its
+objects as data; everything else is looked at from a git directory of ours.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from pressplay.base import files
+from pressplay.base.errors import PressplayError, Refused
+from pressplay.stages import git, handover, plumbing
+from pressplay.stages.handover import Context
+
+REF_FILE_LIMIT = 4 * 1024 * 1024
+
+# What tools leave behind where a repository forgot to ignore it; a tracked file stays tracked.
+_LITTER = (
+    "__pycache__/",
+    "*.pyc",
+    ".pytest_cache/",
+    ".ruff_cache/",
+    ".mypy_cache/",
+    "node_modules/",
+    ".venv/",
+    ".DS_Store",
+)
+
+_SHA = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class Collected:
+    """The newest commit of the work, and what had to be done to get it, for the log."""
+
+    tip: str
+    notes: tuple[str, ...] = ()
+
+
+def make(workspace: Path, *, source: Path, context: Context) -> None:
+    """Check out the head on the run's branch; the base is there as `origin/BASE`."""
+    if workspace.is_symlink() or (workspace.is_dir() and any(workspace.iterdir())):
+        raise Refused(f"The workspace {workspace} is not empty; start the step in a fresh one")
+    workspace.mkdir(parents=True, exist_ok=True)
+    own = workspace / ".git"
+    git.fetch_bundle(own, source)
+    settings = {
+        "core.bare": "false",
+        "user.name": context.identity.name,
+        "user.email": context.identity.email,
+    }
+    for key, value in settings.items():
+        plumbing.must(own, "config", key, value)
+    base = f"refs/remotes/origin/{context.base_ref}"
+    plumbing.must(own, "update-ref", base, context.base_sha)
+    plumbing.must(own, "update-ref", f"refs/heads/{context.branch}", context.head_sha)
+    plumbing.must(own, "symbolic-ref", "HEAD", f"refs/heads/{context.branch}")
+    plumbing.must(own, "reset", "--quiet", "--hard", more={"GIT_WORK_TREE": str(workspace)})
+
+
+def collect(directory: Path, workspace: Path, *, context: Context, message: str) -> Collected:
+    """The agent's commits in our own `directory`, with one of ours on top for what it left.
+
+    History that does not simply go on from the head (a reset, an amended commit, a merge) is
+    replaced by one commit with the final files. Raises Refused for files that git cannot take.
+    """
+    if workspace.is_symlink() or not workspace.is_dir():
+        raise Refused("The agent replaced its workspace by something else")
+    notes: list[str] = []
+    start = context.head_sha
+    tip = _agents_head(directory, workspace) or ""
+    if not tip:
+        notes.append("the agent's own git history is not readable; only its files count")
+    _exclude_litter(directory)
+    tree = git.snapshot(directory, workspace, on=tip or start)
+    if tip and not git.is_linear(directory, start=start, tip=tip):
+        notes.append("the agent rewrote history or merged; its files became one commit")
+        tip = ""
+    tip = tip or start
+    if tree == git.tree_of(directory, tip):
+        return Collected(tip, tuple(notes))
+    notes.append("files that the agent left uncommitted were committed")
+    tip = git.commit_tree(directory, tree, parent=tip, message=message, identity=context.identity)
+    return Collected(tip, tuple(notes))
+
+
+def bundle_work(directory: Path, target: Path, *, start: str, tip: str) -> tuple[str, ...]:
+    """Write the commits between `start` and `tip` for the pods that follow; answers their ids."""
+    found = git.commits(directory, start=start, tip=tip)
+    if found:
+        git.create_bundle(directory, target, tips={handover.WORK: tip}, without=[start])
+    return found
+
+
+def _agents_head(directory: Path, workspace: Path) -> str | None:
+    """The commit that the workspace stands on, read without running anything there."""
+    own = workspace / ".git"
+    try:
+        objects = files.beneath(workspace, ".git/objects")
+        if not objects.is_dir():
+            return None
+        git.borrow(directory, objects)
+        head = _read(own, "HEAD").strip()
+        sha = _resolve(own, head.removeprefix("ref: ")) if head.startswith("ref: ") else head
+        return sha if _SHA.fullmatch(sha) and git.has_commit(directory, sha) else None
+    except (OSError, PressplayError, ValueError):
+        return None
+
+
+def _resolve(own: Path, ref: str) -> str:
+    """The commit of a branch, from its own file or the list of packed ones."""
+    if not ref.startswith("refs/heads/"):
+        return ""
+    try:
+        return _read(own, ref).strip()
+    except FileNotFoundError:
+        for line in _read(own, "packed-refs").splitlines():
+            sha, _, name = line.partition(" ")
+            if name == ref:
+                return sha
+    return ""
+
+
+def _read(own: Path, name: str) -> str:
+    path = files.beneath(own, name)
+    # A pipe in the place of a file would keep us waiting for ever.
+    if stat.S_IFMT(path.stat().st_mode) != stat.S_IFREG or path.stat().st_size > REF_FILE_LIMIT:
+        raise Refused(f"{name} in the agent's repository is not readable")
+    return path.read_text(errors="replace")
+
+
+def _exclude_litter(directory: Path) -> None:
+    exclude = directory / "info" / "exclude"
+    exclude.parent.mkdir(exist_ok=True)
+    exclude.write_text("\n".join(_LITTER) + "\n")

@@ -1,0 +1,35 @@
+"""The surroundings of programs that a stage starts on a repository's files.
+
+They get a path, a home of their own and the variables that they need; nothing of the stage's.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from pressplay.stages.environment import StageEnvironment
+
+DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+def search_path(env: StageEnvironment) -> str:
+    """Where programs are found: first beside the interpreter that runs this stage."""
+    return f"{Path(sys.executable).parent}:{env.setting('PATH', DEFAULT_PATH)}"
+
+
+def variables(*, path: str, home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A whole environment; `home` is made and also takes the temporary files."""
+    temporary = home / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
+    return {
+        "PATH": path,
+        "HOME": str(home),
+        "TMPDIR": str(temporary),
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        # Programs that leave their traces in the tree would see them committed.
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **(more or {}),
+    }

@@ -1,0 +1,40 @@
+"""What a gate is asked about."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from pressplay.base.clocks import Clock
+from pressplay.stages.agents.results import Result
+from pressplay.stages.environment import StageEnvironment
+from pressplay.stages.handover import Context
+
+
+@dataclass(frozen=True)
+class Case:
+    """The commits from `context.head_sha` to `tip`, in our own clean `directory`.
+
+    `path` is where programs are found; `scratch` is an empty folder of the gate's own; `deadline`
+    is the moment, on the monotonic clock, by which its answer must stand.
+    """
+
+    env: StageEnvironment
+    context: Context
+    result: Result
+    directory: Path
+    tip: str
+    scratch: Path
+    path: str
+    clock: Clock
+    deadline: float
+
+    def write(self, text: str) -> None:
+        """Pass a program's output on to the step's log; it is redacted already."""
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def seconds_left(self, *, at_most: float) -> float:
+        """Time for the next piece of work."""
+        return max(1.0, min(at_most, self.deadline - self.clock.monotonic()))

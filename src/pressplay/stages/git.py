@@ -1,0 +1,365 @@
+"""What the stages do with git: commits come, travel between pods in bundles, are read, and go.
+
+`directory` is always a bare git directory of our own, made by `init`, `fetch_commit` or
+`fetch_bundle`; the `.git` of a tree that others wrote in is never one.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pressplay.api import parameters
+from pressplay.base.errors import Refused
+from pressplay.base.redaction import Secret
+from pressplay.stages import extracting, plumbing
+
+_SHA = re.compile(r"[0-9a-f]{40}")
+_HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Author and committer of our commits."""
+
+    name: str
+    email: str
+
+    def variables(self) -> dict[str, str]:
+        """The environment that makes git commit under this identity."""
+        return {
+            "GIT_AUTHOR_NAME": self.name,
+            "GIT_AUTHOR_EMAIL": self.email,
+            "GIT_COMMITTER_NAME": self.name,
+            "GIT_COMMITTER_EMAIL": self.email,
+        }
+
+
+def bot(app: str) -> Identity:
+    """The identity of one of our Apps."""
+    return Identity(f"{app}[bot]", f"{app}[bot]@users.noreply.pressplay.dev")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One path that two commits differ in; modes and blobs are git's, zeros where it is absent."""
+
+    status: str
+    path: str
+    old_mode: str
+    new_mode: str
+    old_blob: str
+    new_blob: str
+
+
+def check_sha(text: str, *, what: str) -> str:
+    """`text` if it is a full commit id. Raises Refused, naming `what`."""
+    if not _SHA.fullmatch(text):
+        raise Refused(f"{what} must be a full commit id of 40 hex digits")
+    return text
+
+
+def init(directory: Path) -> None:
+    """Make an empty bare git directory; harmless where one is there."""
+    directory.mkdir(parents=True, exist_ok=True)
+    plumbing.must(directory, "init", "--bare", "--quiet", ".")
+
+
+# Over the network.
+
+
+def fetch_commit(
+    directory: Path,
+    *,
+    url: str,
+    sha: str,
+    ref: str = "",
+    auth: Secret | None = None,
+    depth: int = 0,
+) -> None:
+    """Make the commit `sha` of the repository at `url` present in `directory`, with its history.
+
+    `ref` is the branch in which to look where the forge serves no commit by its id; `depth` cuts
+    the history. Raises Refused for what is not there, Unavailable for what does not answer.
+    """
+    init(directory)
+    check_sha(sha, what="sha")
+    ref = parameters.check("ref", ref)
+    shallow = [f"--depth={depth}"] if depth else []
+    fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *shallow, "--", url]
+    finished = plumbing.call(directory, *fetch, f"+{sha}:refs/pressplay/{sha}", url=url, auth=auth)
+    if not finished.ok and ref and not plumbing.is_passing(finished):
+        finished = plumbing.call(
+            directory, *fetch, f"+refs/heads/{ref}:refs/pressplay/tip", url=url, auth=auth
+        )
+    if not finished.ok:
+        raise plumbing.failure(finished, f"Commit {sha[:10]} cannot be fetched from {url}")
+    if not has_commit(directory, sha):
+        raise Refused(
+            f"Commit {sha[:10]} is not on branch {ref!r} of {url}; pass its newest commit"
+        )
+
+
+def remote_head(directory: Path, *, url: str, branch: str, auth: Secret | None = None) -> str:
+    """The commit that a branch of the remote points to; empty where there is no such branch."""
+    wanted = f"refs/heads/{parameters.check('ref', branch)}"
+    finished = plumbing.call(
+        directory, "ls-remote", "--quiet", "--", url, wanted, url=url, auth=auth
+    )
+    if not finished.ok:
+        raise plumbing.failure(finished, f"The branches of {url} cannot be read")
+    for line in finished.text().splitlines():
+        sha, _, name = line.partition("\t")
+        if name == wanted:
+            return sha
+    return ""
+
+
+def push(directory: Path, *, url: str, sha: str, branch: str, auth: Secret | None = None) -> bool:
+    """Move one branch forward to `sha`; False where that would not be a fast-forward.
+
+    Exactly one refspec, never forced. Raises Refused where the forge says no for another reason.
+    """
+    check_sha(sha, what="The commit to push")
+    refspec = f"{sha}:refs/heads/{parameters.check('ref', branch)}"
+    finished = plumbing.call(
+        directory, "push", "--porcelain", "--no-verify", "--", url, refspec, url=url, auth=auth
+    )
+    if finished.ok:
+        return True
+    said = finished.text() + finished.complaint()
+    if re.search(r"non-fast-forward|fetch first|stale info|cannot lock ref", said):
+        return False
+    raise plumbing.failure(finished, f"Branch {branch} cannot be pushed to {url}")
+
+
+# Bundles: how commits travel between pods.
+
+
+def create_bundle(
+    directory: Path, target: Path, *, tips: Mapping[str, str], without: Sequence[str] = ()
+) -> None:
+    """Write a bundle with the commits of `tips` (name to commit) that `without` does not reach.
+
+    The names appear in it as `refs/pressplay/NAME`. Git refuses a bundle without a commit.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for name, sha in tips.items():
+        plumbing.must(directory, "update-ref", f"refs/pressplay/{name}", sha)
+    names = [f"refs/pressplay/{name}" for name in tips]
+    excluded = [f"^{sha}" for sha in without]
+    plumbing.must(directory, "bundle", "create", "--quiet", str(target), *names, *excluded)
+
+
+def fetch_bundle(directory: Path, bundle: Path) -> dict[str, str]:
+    """Take in a bundle, each object checked by git's own rules; name to commit.
+
+    Raises Refused for a file that is no bundle, is damaged, or rests on commits that are missing.
+    """
+    init(directory)
+    verified = plumbing.call(directory, "bundle", "verify", "--quiet", str(bundle))
+    if not verified.ok:
+        raise plumbing.failure(verified, f"Bundle {bundle.name} is not usable")
+    finished = plumbing.call(
+        directory,
+        *("-c", "fetch.fsckObjects=true", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"),
+        *("--", str(bundle), "+refs/pressplay/*:refs/pressplay/*"),
+        url=str(bundle),
+    )
+    if not finished.ok:
+        raise plumbing.failure(finished, f"Bundle {bundle.name} holds objects that git refuses")
+    heads = plumbing.must(directory, "bundle", "list-heads", str(bundle)).text()
+    pairs = (line.split(" ", 1) for line in heads.splitlines())
+    return {name.removeprefix("refs/pressplay/"): sha for sha, name in pairs}
+
+
+def borrow(directory: Path, objects: Path) -> None:
+    """Let `directory` read the objects in another repository's folder `objects`.
+
+    Nothing else of that repository is looked at, so that its settings and hooks stay without
+    effect. A wrong object there is found out by whoever fetches a bundle made of it.
+    """
+    alternates = directory / "objects" / "info" / "alternates"
+    alternates.parent.mkdir(exist_ok=True)
+    alternates.write_text(f"{objects.absolute()}\n")
+
+
+# Reading commits.
+
+
+def has_commit(directory: Path, sha: str) -> bool:
+    """Whether the commit is present."""
+    return plumbing.call(directory, "cat-file", "-e", f"{sha}^{{commit}}").ok
+
+
+def tree_of(directory: Path, sha: str) -> str:
+    """The id of a commit's tree: equal trees are equal content."""
+    return plumbing.must(directory, "rev-parse", "--verify", f"{sha}^{{tree}}").text().strip()
+
+
+def is_ancestor(directory: Path, older: str, newer: str) -> bool:
+    """Whether `newer` contains `older`; false where either is unknown."""
+    return plumbing.call(directory, "merge-base", "--is-ancestor", older, newer).ok
+
+
+def merge_base(directory: Path, one: str, other: str) -> str:
+    """Where two commits parted; empty where they share nothing."""
+    return plumbing.call(directory, "merge-base", one, other).text().strip()
+
+
+def commits(directory: Path, *, start: str, tip: str) -> tuple[str, ...]:
+    """The commits that `tip` has and `start` has not, oldest first."""
+    said = plumbing.must(directory, "rev-list", "--reverse", "--topo-order", tip, f"^{start}")
+    return tuple(said.text().split())
+
+
+def is_linear(directory: Path, *, start: str, tip: str) -> bool:
+    """Whether one leads from `start` to `tip` by commits with one parent each."""
+    said = plumbing.must(
+        directory, "rev-list", "--reverse", "--topo-order", "--parents", tip, f"^{start}"
+    )
+    last = start
+    for line in said.text().splitlines():
+        sha, *found = line.split()
+        if found != [last]:
+            return False
+        last = sha
+    return last == tip
+
+
+def parents(directory: Path, sha: str) -> tuple[str, ...]:
+    """The parents of a commit."""
+    return tuple(
+        plumbing.must(directory, "rev-list", "--no-walk", "--parents", sha).text().split()[1:]
+    )
+
+
+def identities(directory: Path, sha: str) -> tuple[Identity, Identity]:
+    """Author and committer of a commit."""
+    said = plumbing.must(
+        directory, "show", "--no-patch", "--no-notes", "--format=%an%n%ae%n%cn%n%ce", sha
+    )
+    name, email, committer, committer_email = (said.text().split("\n") + [""] * 4)[:4]
+    return Identity(name, email), Identity(committer, committer_email)
+
+
+def describe(directory: Path, sha: str) -> str:
+    """One line about a commit: its id, its author, its subject."""
+    line = "--format=%H %an <%ae> %s"
+    return plumbing.must(directory, "show", "--no-patch", "--no-notes", line, sha).text().strip()
+
+
+def changes(directory: Path, old: str, new: str) -> tuple[Change, ...]:
+    """What differs between two commits; a renamed file is one deletion and one addition."""
+    said = plumbing.must(
+        directory, "diff-tree", "-r", "-z", "--raw", "--no-renames", "--abbrev=40", old, new
+    )
+    fields = said.stdout.decode(errors="surrogateescape").split("\0")
+    return tuple(_change(*pair) for pair in zip(fields[::2], fields[1::2], strict=False))
+
+
+def added_text(directory: Path, old: str, new: str) -> str:
+    """Every line that `new` adds to `old`, one after another; binary files as the text they are."""
+    patch = plumbing.must(
+        directory,
+        *("diff-tree", "-r", "-p", "-U0", "--text", "--no-renames", "--no-ext-diff"),
+        *("--no-textconv", "--no-color", old, new),
+    )
+    return "\n".join(line[1:] for line in patch.text().splitlines() if line.startswith("+"))
+
+
+def added_lines(directory: Path, old: str, new: str, *, path: str) -> frozenset[int]:
+    """The numbers (from 1) of the lines that `new` adds to a file, or changes in it."""
+    patch = plumbing.must(
+        directory,
+        *("diff-tree", "-r", "-p", "-U0", "--text", "--no-renames", "--no-ext-diff"),
+        *("--no-textconv", "--no-color", old, new, "--", f":(literal){path}"),
+    )
+    found: set[int] = set()
+    for start, count in _HUNK.findall(patch.text()):
+        found.update(range(int(start), int(start) + int(count or 1)))
+    return frozenset(found)
+
+
+def message_of(directory: Path, sha: str) -> str:
+    """The whole message of a commit."""
+    return plumbing.must(directory, "show", "--no-patch", "--no-notes", "--format=%B", sha).text()
+
+
+def blob_size(directory: Path, blob: str) -> int:
+    """The size of a blob in bytes."""
+    return int(plumbing.must(directory, "cat-file", "-s", blob).text())
+
+
+def blob(directory: Path, blob_id: str) -> bytes:
+    """The content of a blob."""
+    return plumbing.must(directory, "cat-file", "blob", blob_id).stdout
+
+
+def file_at(directory: Path, sha: str, path: str) -> bytes | None:
+    """The content of a plain file in a commit; None where there is none."""
+    said = plumbing.must(
+        directory, "ls-tree", "-z", "--full-tree", sha, "--", f":(literal){path}"
+    ).text()
+    entry = said.split("\0")[0].split("\t")[0].split()
+    if len(entry) != 3 or not entry[0].startswith("100"):
+        return None
+    return blob(directory, entry[2])
+
+
+# Working trees.
+
+
+def export_tree(directory: Path, sha: str, target: Path) -> tuple[str, ...]:
+    """Write the files of a commit into the new or empty folder `target`, without any `.git`.
+
+    Attributes of the repository do not hide files from it. Returns the symbolic links that were
+    left out because they lead out of the tree.
+    """
+    attributes = directory / "info" / "attributes"
+    attributes.parent.mkdir(exist_ok=True)
+    attributes.write_text("* -export-ignore -export-subst\n")
+    with tempfile.TemporaryDirectory(dir=directory) as folder:
+        archive = Path(folder) / "tree.tar"
+        plumbing.must(
+            directory, "archive", "--format=tar", f"--output={archive}", f"{sha}^{{tree}}"
+        )
+        return extracting.extract(archive, target)
+
+
+def snapshot(directory: Path, worktree: Path, *, on: str, keep: Sequence[str] = ()) -> str:
+    """The tree that `worktree` would be if all of it were committed on top of `on`.
+
+    Honours the .gitignore files in it. What stands in a `.git` folder of the tree is not read.
+    The paths in `keep` stay as they are in `on`. Raises Refused for content that git cannot take
+    in.
+    """
+    kept = [f":(top,exclude,literal){path}" for path in keep]
+    with tempfile.TemporaryDirectory(dir=directory) as folder:
+        more = {"GIT_INDEX_FILE": str(Path(folder) / "index"), "GIT_WORK_TREE": str(worktree)}
+        plumbing.must(directory, "read-tree", on, more=more)
+        added = plumbing.call(directory, "add", "--all", "--", ":/", *kept, more=more, cwd=worktree)
+        if not added.ok:
+            raise plumbing.failure(added, "The working tree cannot be committed")
+        return plumbing.must(directory, "write-tree", more=more).text().strip()
+
+
+def commit_tree(
+    directory: Path, tree: str, *, parent: str, message: str, identity: Identity
+) -> str:
+    """Make a commit of `tree` on `parent`; its id."""
+    said = plumbing.must(
+        directory,
+        *("commit-tree", "-p", parent, "-F", "-", tree),
+        stdin=message.encode(errors="replace"),
+        more=identity.variables(),
+    )
+    return said.text().strip()
+
+
+def _change(head: str, path: str) -> Change:
+    old_mode, new_mode, old_blob, new_blob, status = head.lstrip(":").split(" ")
+    return Change(status[0], path, old_mode, new_mode, old_blob, new_blob)

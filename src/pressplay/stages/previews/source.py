@@ -1,0 +1,36 @@
+"""The tree of one commit, for whoever builds it: has a read token, runs nothing of the tree's."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from pressplay.api import parameters
+from pressplay.base.errors import Refused
+from pressplay.stages import asking, connections, git
+from pressplay.stages.environment import Outcome, StageEnvironment
+
+
+def run(env: StageEnvironment) -> Outcome:
+    """Export exactly the commit that was asked for; say so where its branch has moved on."""
+    request = asking.read_request(env)
+    owner, repo = asking.repository_of(env)
+    sha = parameters.check("sha", str(request.get("sha") or ""))
+    ref = parameters.check("ref", str(request.get("ref") or ""))
+    if not sha:
+        raise Refused("spec.sha is empty; a preview is always of one commit")
+    url, token = connections.clone_url(env, owner, repo), connections.read_token(env)
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder) / "clone.git"
+        git.fetch_commit(clone, url=url, sha=sha, ref=ref, auth=token, depth=1)
+        left_out = git.export_tree(clone, sha, env.out / "source")
+        tip = git.remote_head(clone, url=url, branch=ref, auth=token) if ref else sha
+    env.log("source_exported", repository=f"{owner}/{repo}", sha=sha, links_left_out=len(left_out))
+    return Outcome(reason=_moved(ref, sha=sha, tip=tip))
+
+
+def _moved(ref: str, *, sha: str, tip: str) -> str:
+    if tip == sha:
+        return ""
+    where = f"has moved on to {tip[:10]}" if tip else "is gone"
+    return f"Branch {ref} {where}; the preview shows {sha[:10]}, as asked"

@@ -1,0 +1,1 @@
+"""Language profiles: how to format, lint and test a repository."""

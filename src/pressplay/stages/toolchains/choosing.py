@@ -1,0 +1,32 @@
+"""Which language profile serves a repository: the policy's word, else what its files say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pressplay.base.errors import Refused
+from pressplay.stages.toolchains.port import Toolchain
+from pressplay.stages.toolchains.python import Python
+
+
+def choose(language: str, tree: Path, *, path: str) -> Toolchain:
+    """The toolchain for `language`, or the one that detects itself; `path` finds its programs.
+
+    Raises Refused, naming the policy's field, where there is none.
+    """
+    available: tuple[Toolchain, ...] = (Python(path=path),)
+    known = ", ".join(each.name for each in available)
+    if language:
+        for each in available:
+            if each.name == language:
+                return each
+        raise Refused(
+            f"Policy field language is {language!r}, for which there is no toolchain here; "
+            f"available: {known}"
+        )
+    for each in available:
+        if each.detect(tree):
+            return each
+    raise Refused(
+        f"No known language was found in the repository; set the policy field language to: {known}"
+    )

@@ -1,0 +1,211 @@
+"""A local forge on an ephemeral loopback port, and real git against it.
+
+At the end of every test that uses it the alarm must be silent, unless the test said beforehand
+that it would ring it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from pressplay.base import processes
+from pressplay.base.clocks import SystemClock
+from pressplay.base.processes import Finished
+from pressplay.base.redaction import Secret
+from pressplay.forge import git_auth, tokens
+from pressplay.forge.client import Forge
+from pressplay.forge.local.app import build
+from pressplay.forge.local.operator import Operator
+from pressplay.forge.tokens import AppKey
+
+OPERATOR = "captain"
+OPERATOR_TOKEN = Secret("operator-token-for-these-tests-only")
+EVERYTHING = {
+    "contents": "write",
+    "pull_requests": "write",
+    "issues": "write",
+    "checks": "write",
+}
+
+
+class MovableClock(SystemClock):
+    """The machine's clock, moved on by as much as a test says."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+
+@dataclass
+class ServedForge:
+    """A running local forge as tests see it."""
+
+    url: str
+    clock: MovableClock
+    operator: Operator
+    keys: dict[str, AppKey] = field(default_factory=dict)
+    may_ring: bool = False
+
+    @property
+    def api_url(self) -> str:
+        return f"{self.url}/api/v3"
+
+    def app(self, slug: str, permissions: dict[str, str]) -> AppKey:
+        """An App's key; the App is made when it is first asked for."""
+        if slug not in self.keys:
+            made = self.operator.ensure_app(slug, permissions)
+            self.keys[slug] = AppKey(app_id=str(made.id), private_key=Secret(made.private_key))
+        return self.keys[slug]
+
+    def token(self, repo: str, *, slug: str = "rex", **wanted: str) -> Secret:
+        """A token of an App that is granted EVERYTHING, with `wanted` (default: all of it)."""
+        minted = tokens.mint(
+            api_url=self.api_url,
+            app=self.app(slug, EVERYTHING),
+            owner=OPERATOR,
+            repo=repo,
+            permissions=wanted or EVERYTHING,
+            clock=self.clock,
+        )
+        return minted.value
+
+    def client(self, repo: str, *, slug: str = "rex", **wanted: str) -> Forge:
+        """The forge as a stage with such a token sees it."""
+        return Forge(api_url=self.api_url, token=self.token(repo, slug=slug, **wanted))
+
+
+ServeForge = Callable[[Path], AbstractContextManager[ServedForge]]
+
+
+@contextmanager
+def _serve(directory: Path) -> Iterator[ServedForge]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    clock = MovableClock()
+    application = build(
+        directory=directory,
+        operator_login=OPERATOR,
+        operator_token=OPERATOR_TOKEN.reveal(),
+        clock=clock,
+        base_url=lambda: url,
+        search_path=os.environ["PATH"],
+    )
+    server = uvicorn.Server(uvicorn.Config(application, log_config=None, ws="none", lifespan="on"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        with Operator(url, OPERATOR_TOKEN.reveal()) as operator:
+            yield ServedForge(url=url, clock=clock, operator=operator)
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def serve_forge() -> ServeForge:
+    """Starts a forge on a directory, for a test that wants one of its own."""
+    return _serve
+
+
+@pytest.fixture(scope="session")
+def _shared_forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedForge]:
+    with _serve(tmp_path_factory.mktemp("forge")) as served:
+        yield served
+
+
+@pytest.fixture
+def forge(_shared_forge: ServedForge) -> Iterator[ServedForge]:
+    """The forge that all tests of a process share; each makes its own repository."""
+    before = len(_shared_forge.operator.alarms())
+    _shared_forge.may_ring = False
+    yield _shared_forge
+    _shared_forge.clock.ahead = timedelta()
+    rung = _shared_forge.operator.alarms()[before:]
+    assert _shared_forge.may_ring or not rung, f"the alarm rang: {rung}"
+
+
+_numbers = count(1)
+
+
+@pytest.fixture
+def repo(forge: ServedForge) -> str:
+    """The name of an empty repository of this test's own, owned by the operator."""
+    return forge.operator.ensure_repository(f"app-{next(_numbers)}").name
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A working copy, used with real git and one token."""
+
+    folder: Path
+    server_url: str
+    token: Secret
+
+    def git(self, *arguments: str) -> Finished:
+        """Run git here; the token is in the environment only."""
+        env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@example.org",
+            "GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@example.org",
+            **git_auth.environment(self.server_url, self.token),
+        }  # fmt: skip
+        return processes.run(["git", *arguments], env=env, cwd=self.folder)
+
+    def commit(self, files: dict[str, str], *, message: str = "change") -> str:
+        """Write files, commit them, return the commit's sha."""
+        for name, content in files.items():
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        assert self.git("add", "--all").ok
+        done = self.git("commit", "--quiet", "--allow-empty", "--message", message)
+        assert done.ok, done.complaint()
+        return self.git("rev-parse", "HEAD").text().strip()
+
+    def push(self, refspec: str, *options: str) -> Finished:
+        return self.git("push", *options, "origin", refspec)
+
+
+CloneRepo = Callable[..., Checkout]
+
+
+@pytest.fixture
+def clone(forge: ServedForge, tmp_path: Path) -> CloneRepo:
+    """Makes checkouts: `clone(repo, token=…)`, by default with the operator's token."""
+    made = count(1)
+
+    def clone(repo: str, *, token: Secret = OPERATOR_TOKEN, url: str = "") -> Checkout:
+        server = url or forge.url
+        folder = tmp_path / f"checkout-{next(made)}"
+        folder.mkdir()
+        checkout = Checkout(folder=folder, server_url=server, token=token)
+        done = checkout.git("clone", "--quiet", f"{server}/{OPERATOR}/{repo}.git", ".")
+        assert done.ok, done.complaint()
+        return checkout
+
+    return clone
+
+
+@pytest.fixture
+def filled_repo(repo: str, clone: CloneRepo) -> str:
+    """A repository with one commit on main."""
+    seed = clone(repo)
+    seed.commit({"README.md": "hello\n", "src/app.py": "print('hi')\n"})
+    done = seed.push("HEAD:refs/heads/main")
+    assert done.ok, done.complaint()
+    return repo
