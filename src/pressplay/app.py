@@ -16,7 +16,7 @@ import secrets
 import signal
 import socket
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import uvicorn
@@ -36,6 +36,7 @@ from pressplay.forge.local import app as forge_app
 from pressplay.forge.local.operator import Operator
 from pressplay.manifests import loading
 from pressplay.pods import images, sandboxing
+from pressplay.pods.images import Bind, Image, Images
 from pressplay.pods.running import PodRunner
 from pressplay.server import app as server_app
 from pressplay.server.auth import Accounts
@@ -136,7 +137,7 @@ class _Server:
         self._sandbox = sandboxing.detect()
         runner = PodRunner(
             directory=state / "pods",
-            images=images.standard(extra=lambda: _extra_binds(store)),
+            images=_images(store, etc_folder=state / "etc"),
             sources=sources,
             sandbox=self._sandbox,
             clock=clock,
@@ -201,7 +202,7 @@ class _Server:
 
     async def _install(self) -> None:
         """Put the shipped manifests, the settings and the keys into the store."""
-        for obj in loading.shipped():
+        for obj in loading.shipped(namespace=NAMESPACE):
             await _apply(self._store, obj)
         await _apply(self._store, _settings_for(self._sockets.forge_url))
         await self._install_apps()
@@ -219,7 +220,7 @@ class _Server:
 
     def _make_app(self, name: str, permissions: Mapping[str, str]) -> Mapping[str, str]:
         with Operator(self._sockets.forge_url, self._keys.operator_token) as operator:
-            app = operator.ensure_app(name, permissions={**permissions, "metadata": "read"})
+            app = operator.ensure_app(name, {**permissions, "metadata": "read"})
         return {"app-id": str(app.id), "private-key": app.private_key}
 
     def _announce(self) -> None:
@@ -393,11 +394,44 @@ class _PodLogs:
         return found if found.exists() else None
 
 
-def _extra_binds(store: SqliteObjects) -> Iterator[Path]:
-    """Host files that agent steps may read: the programs that users named on the command line."""
-    found = store.peek(Key("ConfigMap", NAMESPACE, "agent-programs"))
-    for text in (found or {}).get("data", {}).values():
-        yield Path(text)
+class _NamedImages(Mapping[str, Image]):
+    """Our images; in the agent's also the programs that users named on the command line."""
+
+    def __init__(self, store: SqliteObjects, *, runner: Image) -> None:
+        self._store = store
+        self._runner = runner
+        # A repository's own programs expect to find its modules in their working directory.
+        plain = {name: value for name, value in runner.env.items() if name != "PYTHONSAFEPATH"}
+        self._plain = replace(runner, name="agent", env=plain)
+        self._agents: dict[tuple[str, ...], Image] = {}
+
+    def __getitem__(self, name: str) -> Image:
+        match name:
+            case "pressplay/runner":
+                return self._runner
+            case "pressplay/agent":
+                return self._agent()
+            case _:
+                raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("pressplay/runner", "pressplay/agent"))
+
+    def __len__(self) -> int:
+        return 2
+
+    def _agent(self) -> Image:
+        listed = self._store.peek(Key("ConfigMap", NAMESPACE, "agent-programs")) or {}
+        programs = tuple(sorted(listed.get("data", {}).values()))
+        if programs not in self._agents:
+            binds = [Bind(Path(each), each) for each in programs if Path(each).is_file()]
+            self._agents[programs] = self._plain.with_binds(*binds)
+        return self._agents[programs]
+
+
+def _images(store: SqliteObjects, *, etc_folder: Path) -> Images:
+    host = images.host_image(etc_folder=etc_folder)
+    return Images(host, _NamedImages(store, runner=images.runner_image(host)))
 
 
 async def _apply(objects: Objects, obj: Object) -> None:

@@ -8,8 +8,8 @@ a link put there between a look and an open is not followed either.
 from __future__ import annotations
 
 import errno
-import itertools
 import os
+import secrets
 import shutil
 import stat
 import tempfile
@@ -22,6 +22,9 @@ from pressplay.base.errors import Refused
 
 MAX_DEPTH = 64
 """Folders inside folders that a copy goes down; a deeper tree is somebody's trap."""
+
+_SHALLOW = 12
+"""Levels whose names, however long, still make a path that the kernel takes (PATH_MAX 4096)."""
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_DIRECTORY
@@ -86,8 +89,11 @@ def read_beneath(root: Path, path: str | PurePosixPath, *, limit: int) -> bytes 
     opened = open_beneath(root, path)
     if opened is None:
         return None
-    with os.fdopen(opened, "rb") as reader:
-        return reader.read(limit)
+    with _closing(opened):
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            return None
+        with os.fdopen(opened, "rb", closefd=False) as reader:
+            return reader.read(limit)
 
 
 def copy_beneath(source_root: Path, path: str | PurePosixPath, target: Path) -> bool:
@@ -160,27 +166,22 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
 def remove_tree(root: Path) -> None:
     """Remove a folder with everything in it, whatever its names, modes and depth are.
 
-    A step may nest folders deeper than a path is long, or take its own permissions away: each
-    folder is moved to the top before it is emptied, so no path grows. Nothing happens if it is
-    not there.
+    A step may nest folders deeper than a path is long, or take its own permissions away: what is
+    too deep is first moved to the top. Nothing happens if the folder is not there.
     """
     if root.is_symlink() or not root.is_dir():
         root.unlink(missing_ok=True)
         return
-    trash = tempfile.mkdtemp(dir=root.parent, prefix=".removing-")
-    names = itertools.count()
-    waiting = [_moved(str(root), f"{trash}/{next(names)}")]
-    while waiting:
-        folder = waiting.pop()
-        with os.scandir(folder) as entries:
-            found = list(entries)
-        for entry in found:
-            if not entry.is_dir(follow_symlinks=False):
-                os.unlink(entry.path)  # noqa: PTH108 - a Path for each entry doubles the time
-            elif not _is_gone(entry.path):
-                waiting.append(_moved(entry.path, f"{trash}/{next(names)}"))
-        os.rmdir(folder)  # noqa: PTH106 - see above
-    os.rmdir(trash)  # noqa: PTH106 - see above
+    empty_tree(root)
+    root.rmdir()
+
+
+def empty_tree(root: Path) -> None:
+    """Remove all that is in a folder, as `remove_tree` does."""
+    root.chmod(0o700)
+    top = str(root)
+    while _empty(top, top, depth=0):
+        continue
 
 
 def _parts(path: str | PurePosixPath) -> list[str]:
@@ -220,7 +221,10 @@ def _parent_of(root: Path, path: str | PurePosixPath) -> Iterator[tuple[int, str
 
 
 def _make_folders(root: Path, parts: Sequence[str], path: str | PurePosixPath) -> int:
-    current = os.open(root, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    try:
+        current = os.open(root, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    except OSError as error:
+        raise _refusal(path, root.name, error) from error
     for part in parts:
         try:
             following = _make_folder(part, current)
@@ -289,16 +293,20 @@ def _create(name: str, folder: int, mode: int) -> int:
     return target
 
 
-def _moved(folder: str, target: str) -> str:
-    os.chmod(folder, 0o700)  # noqa: PTH101 - see remove_tree
-    os.rename(folder, target)  # noqa: PTH104 - see remove_tree
-    return target
-
-
-def _is_gone(folder: str) -> bool:
-    """Whether the folder was empty, and so is removed."""
-    try:
-        os.rmdir(folder)  # noqa: PTH106 - see remove_tree
-    except OSError:
-        return False
-    return True
+def _empty(folder: str, top: str, *, depth: int) -> bool:
+    """Remove what is in `folder`; True if something too deep was moved to `top` instead."""
+    was_moved = False
+    with os.scandir(folder) as entries:
+        found = list(entries)
+    for entry in found:
+        if not entry.is_dir(follow_symlinks=False):
+            os.unlink(entry.path)  # noqa: PTH108 - a Path for each entry doubles the time
+            continue
+        os.chmod(entry.path, 0o700)  # noqa: PTH101 - see above
+        if depth == _SHALLOW:
+            os.rename(entry.path, f"{top}/{secrets.token_hex(8)}")  # noqa: PTH104 - see above
+            was_moved = True
+        else:
+            was_moved |= _empty(entry.path, top, depth=depth + 1)
+            os.rmdir(entry.path)  # noqa: PTH106 - see above
+    return was_moved

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from pressplay import app
-from pressplay.base import processes
+from pressplay.base import ids, processes
 from pressplay.base.errors import Refused
 from pressplay.cli import pipelines, run, workspaces
 from pressplay.cli.pipelines import AgentChoice, IssueText
@@ -51,11 +51,14 @@ def _read(source: resources.abc.Traversable) -> IssueText:
 
 
 def _sample_repository(parent: Path) -> Workspace:
-    """The sample app as a git repository of its own, made once."""
-    path = parent / f"sample-{_SAMPLE}"
+    """The sample app as a git repository of its own, made once for each version of the sample."""
+    with resources.as_file(resources.files("pressplay.samples") / _SAMPLE) as sample:
+        path = parent / _digest(sample) / f"sample-{_SAMPLE}"
     if not (path / ".git").is_dir():
         shutil.rmtree(path, ignore_errors=True)
-        with resources.as_file(resources.files("pressplay.samples") / _SAMPLE / "app") as source:
+        with resources.as_file(
+            resources.files("pressplay.samples") / _SAMPLE / "repository"
+        ) as source:
             shutil.copytree(source, path, ignore=shutil.ignore_patterns("__pycache__"))
         for arguments in (
             ("init", "--quiet", "--initial-branch=main"),
@@ -64,6 +67,13 @@ def _sample_repository(parent: Path) -> Workspace:
         ):
             _git(path, *arguments)
     return workspaces.read_workspace(path)
+
+
+def _digest(folder: Path) -> str:
+    plain = (each for each in sorted(folder.rglob("*")) if each.is_file())
+    kept = [each for each in plain if "__pycache__" not in each.parts]
+    text = "".join(f"{each.relative_to(folder)}\n{each.read_text()}" for each in kept)
+    return ids.short_hash(text)
 
 
 def _git(path: Path, *arguments: str) -> None:

@@ -39,6 +39,8 @@ class Lines:
                 continue
             self._told.add(node["id"])
             click.echo(_line(name, node))
+            for reason in reasons(workflow, node["name"]):
+                click.echo(f"      {reason}")
 
 
 def begin(session: Session) -> None:
@@ -60,7 +62,7 @@ def conclude(summary: Summary, *, output: str) -> None:
     for endpoint in summary.urls.get("endpoints", ())[:1]:
         click.echo(f"  Preview       {endpoint['url']}")
     click.echo(f"  Verdict       {summary.verdict or 'none'}")
-    if summary.reason:
+    if summary.reason and summary.exit_code != 1:
         click.echo(f"  Reason        {redact(summary.reason)}")
     if summary.bundle:
         click.echo(f"  Evidence      {_short(summary.bundle)}")
@@ -73,13 +75,32 @@ def conclude(summary: Summary, *, output: str) -> None:
         click.echo("A person merges; nothing here can.")
 
 
+def reasons(workflow: Object, name: str) -> list[str]:
+    """What the failed pods at and below a node say, without the engine's own words around it."""
+    said = []
+    for node in workflow["status"]["nodes"].values():
+        inside = node["name"] == name or node["name"].startswith(
+            (f"{name}[", f"{name}.", f"{name}(")
+        )
+        if inside and node["type"] in ("Pod", "Skipped") and node["phase"] in ("Failed", "Error"):
+            message = node.get("message", "")
+            told = _output(node, "reason") or message.rpartition("evaluated true: ")[2] or message
+            said.append(redact(told))
+    return list(dict.fromkeys(said))
+
+
+def _output(node: Mapping[str, Any], name: str) -> str:
+    parameters = node.get("outputs", {}).get("parameters", ())
+    return next((str(p["value"]) for p in parameters if p["name"] == name), "")
+
+
 def _line(name: str, node: Mapping[str, Any]) -> str:
     taken = ""
     if node.get("startedAt") and node.get("finishedAt"):
         begun, ended = (clocks.from_text(node[key]) for key in ("startedAt", "finishedAt"))
         taken = f"{(ended - begun).total_seconds():.0f} s"
-    message = redact(node.get("message", "")) if node["phase"] != "Succeeded" else ""
-    return f"  {_MARKS[node['phase']]} {name:<14} {taken:>6}  {message}".rstrip()
+    note = node.get("message", "") if node["phase"] in ("Skipped", "Omitted") else ""
+    return f"  {_MARKS[node['phase']]} {name:<14} {taken:>6}  {redact(note)}".rstrip()
 
 
 def _short(path: str) -> str:

@@ -13,8 +13,8 @@ from functools import cached_property
 from typing import Any
 
 from pressplay.base.errors import Refused
-from pressplay.engine.expressions import expr, functions
-from pressplay.engine.expressions.syntax import ExpressionError
+from pressplay.engine.dialects import expr, functions
+from pressplay.engine.dialects.syntax import ExpressionError
 
 _TAG = re.compile(r"\{\{(=?)(.*?)\}\}", re.DOTALL)
 _LATE = re.compile(r"\b(?:item|retries|lastRetry|workflow\.(?:status|failures))\b")

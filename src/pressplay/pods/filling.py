@@ -1,8 +1,9 @@
-"""What is in a pod's volumes before its first container starts."""
+"""What is in a pod's volumes before its first container starts, and where each is mounted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from pressplay.base import files
@@ -24,73 +25,123 @@ from pressplay.pods.volumes import (
 )
 
 ACCOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
-_ACCOUNT = "account_"
 
 
-def has_copies(pod: Pod) -> bool:
-    """Whether filling copies artifacts, which may take long."""
-    return any(isinstance(volume, ArtifactVolume) for volume in pod.volumes)
+@dataclass(frozen=True)
+class PodFolder:
+    """The folder of one pod: a root for each container, and its volumes.
 
+    Containers' names hold no underscore, so that nothing here can have the name of one.
+    """
 
-def make_folders(pod: Pod, folder: Path) -> None:
-    """A folder for each volume that the pod owns, so that files can be placed in it."""
-    for volume in pod.volumes:
-        if not isinstance(volume, ClaimVolume | ArtifactVolume):
-            (folder / _name(volume)).mkdir(mode=0o700)
+    path: Path
+    pod: Pod
+    sources: Sources
 
+    @property
+    def has_copies(self) -> bool:
+        """Whether filling copies artifacts, which may take long."""
+        return any(isinstance(volume, ArtifactVolume) for volume in self.pod.volumes)
 
-def fill(pod: Pod, folder: Path, sources: Sources) -> None:
-    """Write what the volumes hold, and the account's token. Raises Refused for what is missing."""
-    for volume in pod.volumes:
-        match volume:
-            case ConfigMapVolume():
-                texts = sources.config_map(pod.namespace, volume.config_map)
-                content = None if texts is None else _encoded(texts)
-                _write_keys(volume, content, pod, folder)
-            case SecretVolume():
-                _write_keys(volume, sources.secret(pod.namespace, volume.secret), pod, folder)
-            case ArtifactVolume():
-                stored = sources.artifact(volume.key)
-                if stored is None:
-                    raise Refused(f"Volume {volume.name}: no artifact is stored at {volume.key}")
-                files.place_beneath(stored, folder, _name(volume))
-            case ClaimVolume() | EmptyDir():
-                pass
-    _write_account(pod, folder, sources)
+    def make_roots(self) -> None:
+        """Make it afresh, with a root for each container."""
+        self.path.mkdir(mode=0o700)
+        for container in self.pod.all_containers:
+            self.root_of(container).mkdir()
 
+    def make_volumes(self) -> None:
+        """Make the folders of those volumes that files can be placed in before the start."""
+        for volume in self.pod.volumes:
+            if not isinstance(volume, ClaimVolume | ArtifactVolume):
+                self._folder_of(volume).mkdir()
 
-def filesystem(
-    container: Container, pod: Pod, folder: Path, *, image: Image, sources: Sources
-) -> Filesystem:
-    """What the container sees, once the volumes are filled."""
-    volumes = {volume.name: volume for volume in pod.volumes}
-    attachments = []
-    for mount in container.mounts:
-        volume = volumes[mount.volume]
-        attachments.append(
+    def root_of(self, container: Container) -> Path:
+        """What the container sees as `/`."""
+        return self.path / container.name
+
+    def fill(self) -> None:
+        """Write what the volumes hold, and the account's token. Raises Refused."""
+        for volume in self.pod.volumes:
+            match volume:
+                case ConfigMapVolume():
+                    self._write_keys(volume, self._config_map(volume))
+                case SecretVolume():
+                    found = self.sources.secret(self.pod.namespace, volume.secret)
+                    self._write_keys(volume, found)
+                case ArtifactVolume():
+                    self._copy_artifact(volume)
+                case ClaimVolume() | EmptyDir():
+                    pass
+        self._write_account()
+
+    def filesystem(self, container: Container, image: Image) -> Filesystem:
+        """What the container sees; its account only once the volumes are filled."""
+        volumes = {volume.name: volume for volume in self.pod.volumes}
+        attachments = [
             Attachment(
-                anchor=_anchor(volume, pod, folder, sources),
+                anchor=self._folder_of(volumes[mount.volume]),
                 inner=mount.sub_path,
                 target=mount.path,
-                read_only=mount.read_only or _is_read_only(volume),
+                read_only=mount.read_only or _is_read_only(volumes[mount.volume]),
             )
-        )
-    if (folder / _ACCOUNT).is_dir() and ACCOUNT_PATH not in [a.target for a in attachments]:
-        attachments.append(Attachment(folder / _ACCOUNT, "", ACCOUNT_PATH, read_only=True))
-    # A folder before what is mounted inside of it.
-    attachments.sort(key=lambda attachment: attachment.target.count("/"))
-    return Filesystem(image, folder / container.name, tuple(attachments))
+            for mount in container.mounts
+        ]
+        is_taken = any(each.target == ACCOUNT_PATH for each in attachments)
+        if self._account.is_dir() and not is_taken:
+            attachments.append(Attachment(self._account, "", ACCOUNT_PATH, read_only=True))
+        # A folder before what is mounted inside of it.
+        attachments.sort(key=lambda attachment: attachment.target.count("/"))
+        return Filesystem(image, self.root_of(container), tuple(attachments))
 
+    @property
+    def _account(self) -> Path:
+        return self.path / "account_"
 
-def _name(volume: Volume) -> str:
-    """The volume's folder beside those of the containers, whose names hold no underscore."""
-    return f"volume_{volume.name}"
+    def _folder_of(self, volume: Volume) -> Path:
+        if isinstance(volume, ClaimVolume):
+            return self.sources.claim(self.pod.namespace, volume.claim)
+        return self.path / f"volume_{volume.name}"
 
+    def _config_map(self, volume: ConfigMapVolume) -> Mapping[str, bytes] | None:
+        texts = self.sources.config_map(self.pod.namespace, volume.config_map)
+        return None if texts is None else {key: text.encode() for key, text in texts.items()}
 
-def _anchor(volume: Volume, pod: Pod, folder: Path, sources: Sources) -> Path:
-    if isinstance(volume, ClaimVolume):
-        return sources.claim(pod.namespace, volume.claim)
-    return folder / _name(volume)
+    def _write_keys(
+        self, volume: ConfigMapVolume | SecretVolume, content: Mapping[str, bytes] | None
+    ) -> None:
+        if content is None:
+            if volume.optional:
+                return
+            raise self._missing(volume)
+        for item in volume.items or [Item(key, key, mode=0) for key in content]:
+            if item.key in content:
+                # We have to read it back, whatever the mode says.
+                mode = (item.mode or volume.mode) & 0o777 | 0o400
+                data = content[item.key]
+                files.write_beneath(self._folder_of(volume), item.path, data, mode=mode)
+            elif not volume.optional:
+                raise self._missing(volume, key=item.key)
+
+    def _missing(self, volume: ConfigMapVolume | SecretVolume, *, key: str = "") -> Refused:
+        if isinstance(volume, SecretVolume):
+            return variables.missing("Secret", volume.secret, self.pod, key=key)
+        return variables.missing("ConfigMap", volume.config_map, self.pod, key=key)
+
+    def _copy_artifact(self, volume: ArtifactVolume) -> None:
+        stored = self.sources.artifact(volume.key)
+        if stored is None:
+            raise Refused(f"Volume {volume.name}: no artifact is stored at {volume.key}")
+        files.place_beneath(stored, self.path, self._folder_of(volume).name)
+
+    def _write_account(self) -> None:
+        pod = self.pod
+        if not pod.service_account or not pod.automount_token:
+            return
+        token = self.sources.account_token(pod.namespace, pod.service_account)
+        if token:
+            self._account.mkdir(mode=0o700)
+            files.write_beneath(self._account, "token", token.encode(), mode=0o600)
+            files.write_beneath(self._account, "namespace", pod.namespace.encode())
 
 
 def _is_read_only(volume: Volume) -> bool:
@@ -101,51 +152,3 @@ def _is_read_only(volume: Volume) -> bool:
             return True
         case ArtifactVolume() | ClaimVolume():
             return volume.read_only
-
-
-def _encoded(texts: Mapping[str, str]) -> dict[str, bytes]:
-    return {key: text.encode(errors="surrogateescape") for key, text in texts.items()}
-
-
-def _write_keys(
-    volume: ConfigMapVolume | SecretVolume,
-    content: Mapping[str, bytes] | None,
-    pod: Pod,
-    folder: Path,
-) -> None:
-    kind, name = (
-        ("Secret", volume.secret)
-        if isinstance(volume, SecretVolume)
-        else (
-            "ConfigMap",
-            volume.config_map,
-        )
-    )
-    if content is None:
-        if volume.optional:
-            return
-        raise variables.missing(kind, name, pod)
-    for item in volume.items or _all_keys(content):
-        if item.key in content:
-            mode = item.mode or volume.mode
-            files.write_beneath(
-                folder / _name(volume), item.path, content[item.key], mode=mode & 0o777 | 0o400
-            )
-        elif not volume.optional:
-            raise variables.missing(kind, name, pod, key=item.key)
-
-
-def _all_keys(content: Mapping[str, bytes]) -> Sequence[Item]:
-    return [Item(key, key, mode=0) for key in content]
-
-
-def _write_account(pod: Pod, folder: Path, sources: Sources) -> None:
-    if not pod.service_account or not pod.automount_token:
-        return
-    token = sources.account_token(pod.namespace, pod.service_account)
-    if not token:
-        return
-    account = folder / _ACCOUNT
-    account.mkdir(mode=0o700)
-    files.write_beneath(account, "token", token.encode(), mode=0o600)
-    files.write_beneath(account, "namespace", pod.namespace.encode())

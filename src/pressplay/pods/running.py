@@ -7,17 +7,20 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from pressplay.base import files
 from pressplay.base.clocks import Clock
 from pressplay.base.errors import Refused
-from pressplay.pods import commands, filling, sweeping, variables
+from pressplay.pods import commands, sweeping, variables
 from pressplay.pods.containers import Container
 from pressplay.pods.filesystems import Filesystem
+from pressplay.pods.filling import PodFolder
 from pressplay.pods.images import Images
 from pressplay.pods.programs import Ended, Program
 from pressplay.pods.sandboxing import MARKER, Enclosure, Sandbox
 from pressplay.pods.sources import Sources
+from pressplay.pods.spares import Shape, Spares
 from pressplay.pods.spec import Pod
 
 _RESTART_S = 1.0
@@ -52,6 +55,10 @@ class _Surroundings:
     clock: Clock
 
 
+class _Remove(Protocol):
+    def __call__(self, folder: PodFolder, *, may_keep: bool) -> None: ...
+
+
 class PodRunner:
     """Runs pods on this machine, each in a folder of its own below `directory`."""
 
@@ -67,18 +74,18 @@ class PodRunner:
         """`directory` is ours alone: `sweep` removes all that is in it."""
         self._directory = directory.absolute()
         self._surroundings = _Surroundings(images, sources, sandbox, clock)
+        self._spares = Spares(self._directory)
 
     def create(self, pod: Pod) -> PodRun:
         """Fresh folders for a pod; what an earlier attempt with its uid left is wiped."""
         self._directory.mkdir(parents=True, exist_ok=True)
         self._surroundings.images.refresh()
-        folder = self._directory / pod.uid
-        files.remove_tree(folder)
-        folder.mkdir(mode=0o700)
-        for container in pod.all_containers:
-            (folder / container.name).mkdir()
-        filling.make_folders(pod, folder)
-        return PodRun(pod, folder, surroundings=self._surroundings)
+        folder = PodFolder(self._directory / pod.uid, pod, self._surroundings.sources)
+        files.remove_tree(folder.path)
+        if not self._spares.take(self._shape(pod), folder.path):
+            folder.make_roots()
+        folder.make_volumes()
+        return PodRun(folder, surroundings=self._surroundings, remove=self._remove)
 
     def sweep(self) -> int:
         """End all pods that a killed predecessor left, and remove their folders.
@@ -91,14 +98,30 @@ class PodRunner:
                 files.remove_tree(folder)
         return killed
 
+    def _shape(self, pod: Pod) -> Shape:
+        lookup = self._surroundings.images.lookup
+        return tuple((each.name, lookup(each.image)) for each in pod.all_containers)
+
+    def _remove(self, folder: PodFolder, *, may_keep: bool) -> None:
+        may_keep = may_keep and self._surroundings.sandbox.is_tight
+        if not may_keep or not self._spares.keep(self._shape(folder.pod), folder.path):
+            files.remove_tree(folder.path)
+
 
 class PodRun:
     """One attempt at one pod. `run` once; then collect what it left; then `remove`."""
 
-    def __init__(self, pod: Pod, folder: Path, *, surroundings: _Surroundings) -> None:
-        self.pod = pod
+    def __init__(
+        self,
+        folder: PodFolder,
+        *,
+        surroundings: _Surroundings,
+        remove: _Remove,
+    ) -> None:
+        self.pod = folder.pod
         self._folder = folder
         self._surroundings = surroundings
+        self._remove = remove
         self._programs: dict[str, Program] = {}
         self._results: dict[str, ContainerResult] = {}
         self._is_running = False
@@ -145,7 +168,7 @@ class PodRun:
 
     def log_path(self, container: str) -> Path:
         """All that the container printed, mode 0600 and without a limit; it may not exist yet."""
-        return self._folder / f"{self._container(container).name}.log"
+        return self._folder.path / f"{self._container(container).name}.log"
 
     def export(self, *, container: str, path: str, target: Path) -> bool:
         """Copy what the container has at `path` to `target`; False if it has nothing there.
@@ -168,15 +191,25 @@ class PodRun:
         return files.kind_beneath(*self._filesystem(container).locate(path)) == "folder"
 
     def remove(self) -> None:
-        """Remove all that the pod wrote; claims stay. To be called when it does not run."""
-        files.remove_tree(self._folder)
+        """Remove all that the pod wrote; claims stay. To be called when it does not run.
+
+        A program that is alive all the same (somebody cancelled `run` twice) is killed.
+        """
+        for program in self._programs.values():
+            program.kill()
+        self._remove(self._folder, may_keep=not self._programs)
 
     async def _fill(self) -> None:
-        sources = self._surroundings.sources
-        if filling.has_copies(self.pod):
-            await asyncio.to_thread(filling.fill, self.pod, self._folder, sources)
-        else:
-            filling.fill(self.pod, self._folder, sources)
+        if not self._folder.has_copies:
+            self._folder.fill()
+            return
+        copying = asyncio.ensure_future(asyncio.to_thread(self._folder.fill))
+        try:
+            await asyncio.shield(copying)
+        except asyncio.CancelledError:
+            # A thread cannot be stopped; nobody may remove the folder under its feet.
+            await asyncio.wait({copying})
+            raise
 
     async def _run_init_containers(self) -> str:
         for container in self.pod.init_containers:
@@ -211,7 +244,7 @@ class PodRun:
                 return
             delay_s = min(2 * delay_s, _LONGEST_RESTART_S)
             # Afresh, as a restarted container is: what it planted would be in the sandbox's way.
-            root = self._folder / container.name
+            root = self._folder.root_of(container)
             files.remove_tree(root)
             root.mkdir()
 
@@ -223,12 +256,13 @@ class PodRun:
         return True
 
     async def _end_sidecars(self, sidecars: Collection[asyncio.Task[None]]) -> None:
-        await asyncio.wait(
-            [*sidecars, asyncio.ensure_future(_terminate(self._programs.values()))],
-            timeout=self.pod.grace_s,
-        )
-        for program in self._programs.values():
-            program.kill()
+        try:
+            async with asyncio.timeout(self.pod.grace_s):
+                await _terminate(self._programs.values())
+                await asyncio.wait(sidecars)
+        except TimeoutError:
+            for program in self._programs.values():
+                program.kill()
 
     async def _run_container(self, container: Container) -> ContainerResult:
         started_at = self._surroundings.clock.now()
@@ -247,13 +281,14 @@ class PodRun:
     async def _until_ended(self, name: str, program: Program) -> Ended:
         self._programs[name] = program
         try:
-            return await program.ended()
+            ended = await program.ended()
         except asyncio.CancelledError:
             program.kill()
             await program.ended()
-            raise
-        finally:
             del self._programs[name]
+            raise
+        del self._programs[name]
+        return ended
 
     def _start(self, container: Container) -> Program:
         filesystem = self._filesystem(container.name)
@@ -270,7 +305,7 @@ class PodRun:
         )
         enclosure = Enclosure(
             filesystem=filesystem,
-            folder=self._folder,
+            folder=self._folder.path,
             hostname=self.pod.name[:_HOST_NAME_LENGTH] or "pod",
             network=self.pod.network,
             working_dir=container.working_dir,
@@ -289,8 +324,7 @@ class PodRun:
     def _filesystem(self, name: str) -> Filesystem:
         container = self._container(name)
         image = self._surroundings.images.lookup(container.image)
-        sources = self._surroundings.sources
-        return filling.filesystem(container, self.pod, self._folder, image=image, sources=sources)
+        return self._folder.filesystem(container, image)
 
     def _container(self, name: str) -> Container:
         for container in self.pod.all_containers:

@@ -63,6 +63,9 @@ class Sandbox(Protocol):
     warning: str
     """What isolation is missing and how to get it; empty where none is."""
 
+    is_tight: bool
+    """Whether nothing of a container can be alive once it has ended."""
+
     def start(self, enclosure: Enclosure, *, output: Path) -> Program:
         """Start the container's command, with all it prints appended to `output`.
 
@@ -75,6 +78,7 @@ class Bubblewrap:
     """Containers in bubblewrap 0.11 or later."""
 
     warning = ""
+    is_tight = True
 
     def __init__(self, program: Path) -> None:
         self._program = str(program)
@@ -130,6 +134,8 @@ class Bubblewrap:
 
 class Plain:
     """Containers as plain processes: the user's own rights, the machine's own files."""
+
+    is_tight = False
 
     def __init__(self, reason: str = "") -> None:
         """`reason` is why there is no sandbox, for the warning."""
@@ -212,7 +218,8 @@ def _etc_options(filesystem: Filesystem) -> Iterator[str]:
     if folder is None or "/etc" in targets:
         return
     own = filesystem.root / "etc"
-    if not own.exists() and not any(target.startswith("/etc/") for target in targets):
+    is_used = own.is_dir() and any(own.iterdir())
+    if not is_used and not any(target.startswith("/etc/") for target in targets):
         yield from ("--ro-bind", str(folder), "/etc")
         return
     own.mkdir(exist_ok=True)

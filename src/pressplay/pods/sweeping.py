@@ -36,22 +36,22 @@ def kill_marked(marker: str, directory: Path) -> int:
 
 def _marked(start: bytes) -> Iterator[int]:
     """A pidfd of each such process. It is opened before the look, so that it cannot be reused."""
-    for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == os.getpid():
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
-            pidfd = os.pidfd_open(int(name))
+            pidfd = os.pidfd_open(int(entry.name))
         except OSError:
             continue
-        if _has_variable(name, start):
+        if _has_variable(entry, start):
             yield pidfd
         else:
             os.close(pidfd)
 
 
-def _has_variable(pid: str, start: bytes) -> bool:
+def _has_variable(process: Path, start: bytes) -> bool:
     try:
-        environment = Path("/proc", pid, "environ").read_bytes()
+        environment = (process / "environ").read_bytes()
     except OSError:
         return False
     return any(variable.startswith(start) for variable in environment.split(b"\0"))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pressplay.engine.expressions import expr, functions, govaluate
-from pressplay.engine.expressions.syntax import ExpressionError
+from pressplay.engine.dialects import expr, functions, govaluate
+from pressplay.engine.dialects.syntax import ExpressionError
 
 _VARIABLES = {
     "inputs": {"parameters": {"a-b": "x", "n": "7"}},

@@ -110,6 +110,27 @@ def test_text_that_is_no_key_is_refused_without_showing_it() -> None:
     assert "hunter2" not in str(caught.value)
 
 
+def test_damaged_key_signs_nothing(key: rsa.RSAPrivateKey) -> None:
+    numbers = key.private_numbers()
+    damaged = rsa.RSAPrivateNumbers(
+        p=numbers.p,
+        q=numbers.q,
+        d=numbers.d ^ 2,
+        dmp1=numbers.dmp1 ^ 2,
+        dmq1=numbers.dmq1,
+        iqmp=numbers.iqmp,
+        public_numbers=numbers.public_numbers,
+    ).private_key(unsafe_skip_rsa_key_validation=True)
+    pem = damaged.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    )
+
+    with pytest.raises(Refused, match="damaged"):
+        tokens.app_jwt("42", Secret(pem.decode()), NOW)
+
+
 def test_key_that_is_not_rsa_is_refused() -> None:
     curve = ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.PEM,

@@ -160,7 +160,8 @@ def _patient(flaky: _Flaky, pauses: list[float]) -> httpx2.Client:
 
 @pytest.mark.parametrize("failure", [429, 500, 502, 503, httpx2.ConnectError, httpx2.ReadTimeout])
 def test_get_is_repeated_until_the_forge_answers(failure: int | type[Exception]) -> None:
-    flaky, pauses = _Flaky(failure, failure), []
+    pauses: list[float] = []
+    flaky = _Flaky(failure, failure)
 
     with _patient(flaky, pauses) as http:
         assert http.get(API).status_code == 200

@@ -16,7 +16,7 @@ _VERSIONS = ("3.7.14", "4.1.2")
 
 
 def _templates() -> list[dict[str, Any]]:
-    return [obj for obj in loading.shipped() if obj["kind"] == "WorkflowTemplate"]
+    return [obj for obj in loading.shipped(namespace="agents") if obj["kind"] == "WorkflowTemplate"]
 
 
 def _schema(version: str) -> jsonschema_rs.Validator:
@@ -123,5 +123,5 @@ def test_yaml_words_that_old_readers_take_for_booleans_are_quoted() -> None:
             return [*value, *(key for each in value.values() for key in keys(each))]
         return [key for each in value for key in keys(each)] if isinstance(value, list) else []
 
-    for obj in loading.shipped():
+    for obj in loading.shipped(namespace="agents"):
         assert all(isinstance(key, str) for key in keys(obj)), obj["metadata"]["name"]

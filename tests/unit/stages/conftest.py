@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import shutil
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import pytest
 import uvicorn
@@ -27,11 +28,22 @@ from pressplay.forge.client import Forge
 from pressplay.forge.local import app as forge_app
 from pressplay.forge.local.operator import Operator
 from pressplay.forge.tokens import AppKey
+from pressplay.manifests import loading
 from pressplay.server import app as server_app
 from pressplay.server.auth import Accounts
 from pressplay.stages.environment import StageEnvironment
 
 MakeEnv = Callable[..., StageEnvironment]
+
+GIT = {
+    "PATH": os.environ["PATH"],
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    **{f"GIT_{who}_NAME": "Test" for who in ("AUTHOR", "COMMITTER")},
+    **{f"GIT_{who}_EMAIL": "test@example.com" for who in ("AUTHOR", "COMMITTER")},
+}
+"""The whole environment of git in these tests."""
 
 OPERATOR = "operator"
 OPERATOR_TOKEN = "operator-token-of-these-tests"
@@ -40,37 +52,6 @@ APPS = {
     "rex": {"contents": "write", "pull_requests": "write", "issues": "write", "checks": "read"},
     "qa-approver": {"contents": "read", "pull_requests": "write", "checks": "write"},
 }
-
-_WORKFLOWS = {"apiGroups": ["argoproj.io"], "resources": ["workflows"]}
-_PREVIEW_PARTS = {
-    "": ("resourcequotas", "limitranges", "services"),
-    "apps": ("deployments",),
-    "networking.k8s.io": ("ingresses", "networkpolicies"),
-}
-
-RIGHTS: dict[str, list[dict[str, Any]]] = {
-    "preflight": [_WORKFLOWS | {"verbs": ["get", "list", "patch"]}],
-    "approver": [_WORKFLOWS | {"verbs": ["get"]}],
-    "sealer": [_WORKFLOWS | {"verbs": ["get"]}],
-    "preview-manager": [
-        {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "create", "patch"]},
-        *(
-            {"apiGroups": [group], "resources": list(parts), "verbs": ["get", "create", "patch"]}
-            for group, parts in _PREVIEW_PARTS.items()
-        ),
-        {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
-        {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
-    ],
-    "preview-janitor": [
-        {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "delete"]},
-        {
-            "apiGroups": ["taskmaster.io"],
-            "resources": ["coderuns", "docsruns"],
-            "verbs": ["list", "patch"],
-        },
-    ],
-}
-"""All that each account needs for its stages, and no more."""
 
 
 @pytest.fixture
@@ -123,6 +104,7 @@ class LocalForge:
     operator: Operator
     keys: dict[str, AppKey]
     numbers: Iterator[int] = field(default_factory=itertools.count)
+    minted: dict[tuple[str, ...], Secret] = field(default_factory=dict)
 
     @property
     def api_url(self) -> str:
@@ -133,7 +115,13 @@ class LocalForge:
         return {"GITHUB_API_URL": self.api_url, "GITHUB_SERVER_URL": self.url}
 
     def token(self, app: str, repository: Repo, **permissions: str) -> Secret:
-        """A token of an App for one repository; with all that the App may do by default."""
+        """A token of an App for one repository; with all that the App may do by default.
+
+        Kept: a test that makes many clients does not want to sign for each.
+        """
+        key = (app, repository.name, *sorted(permissions))
+        if key in self.minted:
+            return self.minted[key]
         minted = tokens.mint(
             api_url=self.api_url,
             app=self.keys[app],
@@ -142,6 +130,7 @@ class LocalForge:
             permissions=permissions or APPS[app],
             clock=SystemClock(),
         )
+        self.minted[key] = minted.value
         return minted.value
 
 
@@ -153,33 +142,32 @@ class Repo:
     owner: str
     name: str
     clone: Path
+    branches: set[str] = field(default_factory=lambda: {"main"})
 
     def git(self, *arguments: str) -> str:
         """Run git in the clone, as the operator."""
-        env = {
-            "PATH": os.environ["PATH"],
-            "GIT_CONFIG_GLOBAL": "/dev/null",
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_TERMINAL_PROMPT": "0",
-            **{f"GIT_{who}_NAME": "Test" for who in ("AUTHOR", "COMMITTER")},
-            **{f"GIT_{who}_EMAIL": "test@example.com" for who in ("AUTHOR", "COMMITTER")},
-        }
         done = subprocess.run(
-            ["git", *arguments], cwd=self.clone, env=env, check=True, capture_output=True, text=True
+            ["git", *arguments], cwd=self.clone, env=GIT, check=True, capture_output=True, text=True
         )
         return done.stdout.strip()
 
-    def commit(self, branch: str, files: dict[str, str], *, start: str = "main") -> str:
-        """Commit files on a branch, made from `start` if it is new, and push it; the commit."""
-        known = self.git("branch", "--list", branch)
-        self.git("checkout", "-q", *([branch] if known else ["-b", branch, start]))
+    def commit(self, branch: str, files: dict[str, str], *, push: bool = True) -> str:
+        """Commit files on a branch, made from main if it is new, and push it; the commit."""
+        known = branch in self.branches
+        self.branches.add(branch)
+        self.git("checkout", "-q", *([branch] if known else ["-b", branch, "main"]))
         for path, content in files.items():
             (self.clone / path).parent.mkdir(parents=True, exist_ok=True)
             (self.clone / path).write_text(content)
         self.git("add", "-A")
         self.git("commit", "-q", "-m", f"Change {', '.join(files)}")
-        self.git("push", "-q", "--force", "origin", branch)
+        if push:
+            self.push(branch)
         return self.git("rev-parse", "HEAD")
+
+    def push(self, *branches: str) -> None:
+        """Push branches, all at once: each push costs a tenth of a second."""
+        self.git("push", "-q", "--force", "origin", *branches)
 
     def client(self, app: str) -> Forge:
         """The forge as an App sees it."""
@@ -208,21 +196,27 @@ def local_forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalForge
             yield LocalForge(url=url, operator=operator, keys=keys)
 
 
+@pytest.fixture(scope="session")
+def first_commit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone with one commit on main, to be copied: that is quicker than to make it."""
+    folder = tmp_path_factory.mktemp("first") / "clone"
+    folder.mkdir()
+    (folder / "README.md").write_text("A list of things to do.\n")
+    for words in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "first"]):
+        subprocess.run(["git", *words], cwd=folder, env=GIT, check=True, capture_output=True)
+    return folder
+
+
 @pytest.fixture
-def repository(local_forge: LocalForge, tmp_path: Path) -> Repo:
+def repository(local_forge: LocalForge, first_commit: Path, tmp_path: Path) -> Repo:
     """A fresh repository with one commit on main, which is protected."""
     name = f"todo-{next(local_forge.numbers)}"
     made = local_forge.operator.ensure_repository(name)
-    clone = tmp_path / "clone"
-    clone.mkdir()
+    clone = shutil.copytree(first_commit, tmp_path / "clone")
     repo = Repo(local_forge, made.owner, made.name, clone)
-    repo.git("init", "-q", "-b", "main")
     host = local_forge.url.removeprefix("http://")
     remote = f"http://{OPERATOR}:{OPERATOR_TOKEN}@{host}/{made.owner}/{made.name}.git"
     repo.git("remote", "add", "origin", remote)
-    (clone / "README.md").write_text("A list of things to do.\n")
-    repo.git("add", "-A")
-    repo.git("commit", "-q", "-m", "first")
     repo.git("push", "-q", "origin", "main")
     return repo
 
@@ -245,7 +239,7 @@ class Logs:
 
 @dataclass
 class Cluster:
-    """A running API server with the accounts of RIGHTS; `operator` may do everything."""
+    """A running API server with the shipped rights; `operator` may do everything."""
 
     url: str
     operator: KubeClient
@@ -270,12 +264,12 @@ class Cluster:
         return {"PRESSPLAY_KUBE_URL": self.url, "PRESSPLAY_ROOT": root}
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """An API server with an empty store, but for the namespace of runs and the accounts."""
+@pytest.fixture(scope="session")
+def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One API server for all tests of a worker."""
     objects = MemoryObjects(clock=SystemClock())
     accounts = Accounts(server_key="key-of-these-tests", operator_token=OPERATOR_TOKEN)
-    logs = Logs(tmp_path / "logs")
+    logs = Logs(tmp_path_factory.mktemp("logs"))
     application = server_app.build(
         objects=objects,
         accounts=accounts,
@@ -287,37 +281,23 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
         serving(application) as (url, loop),
         KubeClient(url=url, token=Secret(OPERATOR_TOKEN)) as operator,
     ):
-        operator.create(_object("v1", "Namespace", "agents", namespace=""))
-        for account, rules in RIGHTS.items():
-            _give(operator, account, rules)
+        for obj in loading.documents(resources.files("pressplay.manifests") / "rbac/rights.yaml"):
+            operator.apply(obj)
         yield Cluster(url, operator, accounts, logs, objects, loop)
+
+
+@pytest.fixture
+def cluster(api_server: Cluster) -> Iterator[Cluster]:
+    """The API server, holding no run and no preview before and after."""
+    yield api_server
+    for kind in ("CodeRun", "DocsRun", "Workflow"):
+        for obj in api_server.operator.list(kind, "agents"):
+            api_server.operator.delete(kind, "agents", obj["metadata"]["name"])
+    for obj in api_server.operator.list("Namespace"):
+        if obj["metadata"]["name"] != "agents":
+            api_server.operator.delete("Namespace", "", obj["metadata"]["name"])
 
 
 class _NoArtifacts:
     def path(self, key: str) -> Path | None:
         return None
-
-
-def _give(operator: KubeClient, account: str, rules: list[dict[str, Any]]) -> None:
-    rbac = "rbac.authorization.k8s.io/v1"
-    subject = {"kind": "ServiceAccount", "name": account, "namespace": "agents"}
-    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": account}
-    operator.create(_object("v1", "ServiceAccount", account))
-    operator.create(_object(rbac, "ClusterRole", account, namespace="", rules=rules))
-    operator.create(
-        _object(
-            rbac,
-            "ClusterRoleBinding",
-            account,
-            namespace="",
-            subjects=[subject],
-            roleRef=reference,
-        )
-    )
-
-
-def _object(
-    version: str, kind: str, name: str, *, namespace: str = "agents", **more: Any
-) -> dict[str, Any]:
-    inside = {"namespace": namespace} if namespace else {}
-    return {"apiVersion": version, "kind": kind, "metadata": {"name": name, **inside}, **more}

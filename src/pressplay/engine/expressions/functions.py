@@ -1,103 +1,110 @@
-"""The functions that Argo's expressions have: expr-lang's common ones, Argo's own, sprig's.
-
-Sources: expr-lang's "Language Definition" page; Argo's "Workflow Variables", "Expression"; the
-documentation of sprig. What is not here is an unknown name, and said to be one.
-"""
+"""What a function is: a signature that is checked before the call, and the code behind it."""
 
 from __future__ import annotations
 
-import base64
-import json
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
 
-from pressplay.engine.conditions import json_path
+from pressplay.base.clocks import Clock
+from pressplay.engine.expressions import values
+from pressplay.engine.expressions.errors import Fault
+from pressplay.engine.expressions.limits import Budget
+from pressplay.engine.expressions.values import Duration
 
-
-def _as_int(value: object) -> int:
-    return int(float(value)) if isinstance(value, (int, float)) else int(str(value), 10)
-
-
-def _to_json(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-
-def _text(value: object) -> str:
-    """A value as Go prints it: whole floats without a point, booleans in lower case."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
-        return str(int(value))
-    return _to_json(value)
-
-
-def _replace(old: str, new: str, text: str) -> str:
-    return text.replace(old, new)
-
-
-_EXPR: Mapping[str, Callable[..., object]] = {
-    "len": len,
-    "trim": lambda text, chars=None: text.strip(chars),
-    "trimPrefix": lambda text, prefix: text.removeprefix(prefix),
-    "trimSuffix": lambda text, suffix: text.removesuffix(suffix),
-    "upper": str.upper,
-    "lower": str.lower,
-    "split": lambda text, by: text.split(by),
-    "join": lambda items, by="": by.join(items),
-    "replace": lambda text, old, new: text.replace(old, new),
-    "hasPrefix": str.startswith,
-    "hasSuffix": str.endswith,
-    "indexOf": str.find,
-    "int": _as_int,
-    "float": float,
-    "string": _text,
-    "toJSON": _to_json,
-    "fromJSON": json.loads,
-    "toBase64": lambda text: base64.b64encode(text.encode()).decode(),
-    "fromBase64": lambda text: base64.b64decode(text).decode(),
-    "keys": sorted,
-    "values": lambda table: [table[key] for key in sorted(table)],
-    "abs": abs,
-    "max": max,
-    "min": min,
-    "first": lambda items: items[0] if items else None,
-    "last": lambda items: items[-1] if items else None,
+# What stands for nil where Go's reflection would pass the zero value of the parameter's type.
+_ZERO: Mapping[str, object] = {"string": "", "bool": False, "int": 0, "array": [], "map": {}}
+_PYTHON: Mapping[str, type | tuple[type, ...]] = {
+    "string": str,
+    "int": int,
+    "number": (int, float),
+    "bool": bool,
+    "array": list,
+    "map": dict,
+    "time": datetime,
+    "duration": Duration,
 }
-_ARGO: Mapping[str, Callable[..., object]] = {
-    "asInt": _as_int,
-    "asFloat": float,
-    "toJson": _to_json,
-    "jsonpath": lambda text, path: json_path(json.loads(text), path.removeprefix("$")),
-}
-_SPRIG: Mapping[str, Callable[..., object]] = {
-    "trim": str.strip,
-    "trimPrefix": lambda prefix, text: text.removeprefix(prefix),
-    "trimSuffix": lambda suffix, text: text.removesuffix(suffix),
-    "trimAll": lambda chars, text: text.strip(chars),
-    "upper": str.upper,
-    "lower": str.lower,
-    "replace": _replace,
-    "contains": lambda part, text: part in text,
-    "hasPrefix": lambda prefix, text: text.startswith(prefix),
-    "hasSuffix": lambda suffix, text: text.endswith(suffix),
-    "splitList": lambda by, text: text.split(by),
-    "join": lambda by, items: by.join(items),
-    "fromJson": json.loads,
-    "toJson": _to_json,
-    "b64enc": lambda text: base64.b64encode(text.encode()).decode(),
-    "b64dec": lambda text: base64.b64decode(text).decode(),
-    "default": lambda other, value=None: value or other,
-    "ternary": lambda yes, no, condition: yes if condition else no,
-    "trunc": lambda length, text: text[:length] if length >= 0 else text[length:],
-    "int": _as_int,
-    "toString": _text,
-}
-
-FUNCTIONS: Mapping[str, Callable[..., object]] = {**_EXPR, **_ARGO}
-VARIABLES: Mapping[str, object] = {"sprig": _SPRIG}
+_SIGNATURE = re.compile(r"(\w+)\((.*)\)")
 
 
-def as_text(value: object) -> str:
-    """What a tag `{{=…}}` becomes: the result as JSON, outer quotes trimmed, as in Argo."""
-    if isinstance(value, str):
-        return value
-    return _text(value)
+@dataclass(frozen=True)
+class Run:
+    """What one evaluation shares: the steps that it may still take, and the time."""
+
+    budget: Budget
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function that an expression can call.
+
+    `kinds` are the parameters, each a kind or `any`, with `?` behind an optional one and `*`
+    behind one that may come any number of times. A `lenient` function takes nil for the zero
+    value of a kind, as sprig's do.
+    """
+
+    name: str
+    kinds: tuple[str, ...]
+    body: Callable[..., object]
+    lenient: bool = False
+    needs_run: bool = False
+
+    def check_count(self, count: int) -> None:
+        """Raise Fault unless so many arguments fit."""
+        least = sum(1 for kind in self.kinds if kind[-1] not in "?*")
+        endless = bool(self.kinds) and self.kinds[-1].endswith("*")
+        if count < least or (count > len(self.kinds) and not endless):
+            most = "" if endless else f" to {len(self.kinds)}" if least < len(self.kinds) else ""
+            at_least = "at least " if endless else ""
+            raise Fault(f"{self.name} takes {at_least}{least}{most} arguments, not {count}")
+
+    def call(self, run: Run, arguments: list[object]) -> object:
+        """The result, paid for. Raises Fault for an argument that does not fit."""
+        budget = run.budget
+        for number, argument in enumerate(arguments):
+            arguments[number] = self._fit(argument, number)
+            budget.charge(argument)
+        try:
+            result = self.body(run, *arguments) if self.needs_run else self.body(*arguments)
+        except (ValueError, ArithmeticError) as error:
+            raise Fault(f"{self.name}: {error}") from error
+        budget.charge(result)
+        return result
+
+    def _fit(self, argument: object, number: int) -> object:
+        kind = self.kinds[min(number, len(self.kinds) - 1)].rstrip("?*")
+        if kind == "any":
+            return argument
+        if argument is None and self.lenient and kind in _ZERO:
+            return _ZERO[kind]
+        if kind == "count" and values.is_number(argument):
+            return values.to_int(argument)
+        if isinstance(argument, _PYTHON.get(kind, ())) and (
+            kind == "bool" or not isinstance(argument, bool)
+        ):
+            return argument
+        wanted = "number" if kind == "count" else kind
+        raise Fault(
+            f"{self.name}: argument {number + 1} must be {wanted}, not {values.kind_of(argument)}"
+        )
+
+
+def table(
+    functions: Mapping[str, Callable[..., object]],
+    *,
+    lenient: bool = False,
+    needs_run: bool = False,
+) -> Mapping[str, Function]:
+    """Functions by name, from signatures such as `split(string, string, int?)`."""
+    made: dict[str, Function] = {}
+    for signature, body in functions.items():
+        match = _SIGNATURE.fullmatch(signature)
+        if match is None:
+            raise ValueError(f"malformed signature {signature}")
+        name, inside = match.groups()
+        kinds = tuple(inside.split(", ")) if inside else ()
+        made[name] = Function(name, kinds, body, lenient, needs_run)
+    return MappingProxyType(made)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pressplay.engine.expressions.errors import Fault
 from pressplay.engine.expressions.values import Duration, kind_of
@@ -192,6 +192,54 @@ def _float_text(value: float) -> str:
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else f"{value:+}".replace("inf", "Inf")
     digits, exponent = _shortest(value)
-    if -4 <= exponent < 21 and (exponent < 6 or _is_short(digits, exponent)):
+    if -4 <= exponent < 6:
         return _plain(value, digits, exponent)
-    return _scientific(value, digits, exponent, pad=2)
+    return _scientific(value, digits, f"{exponent:+03}")
+
+
+def _json_float(value: float) -> str:
+    if not math.isfinite(value):
+        raise Fault(f"{_float_text(value)} has no JSON form")
+    digits, exponent = _shortest(value)
+    if value == 0 or -6 <= exponent < 21:
+        return _plain(value, digits, exponent)
+    return _scientific(value, digits, f"{exponent:+}")
+
+
+def _shortest(value: float) -> tuple[str, int]:
+    """The fewest digits that name `value`, and the power of ten of the first of them."""
+    mantissa, _, power = repr(abs(value)).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    exponent = int(power or 0) + len(digits) - len(fraction) - 1 if digits else 0
+    return digits.rstrip("0") or "0", exponent
+
+
+def _plain(value: float, digits: str, exponent: int) -> str:
+    sign = "-" if math.copysign(1, value) < 0 else ""
+    if exponent < 0:
+        return f"{sign}0.{'0' * (-exponent - 1)}{digits}"
+    whole = digits[: exponent + 1].ljust(exponent + 1, "0")
+    fraction = digits[exponent + 1 :]
+    return f"{sign}{whole}.{fraction}" if fraction else sign + whole
+
+
+def _scientific(value: float, digits: str, exponent: str) -> str:
+    sign = "-" if value < 0 else ""
+    rest = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{sign}{digits[0]}{rest}e{exponent}"
+
+
+def _time_text(moment: datetime) -> str:
+    offset = moment.isoformat()[-6:].replace(":", "")
+    return f"{_clock_text(moment, between=' ')} {offset} {moment.tzname() or 'UTC'}"
+
+
+def _rfc3339(moment: datetime) -> str:
+    zone = moment.isoformat()[-6:] if moment.utcoffset() else "Z"
+    return _clock_text(moment, between="T") + zone
+
+
+def _clock_text(moment: datetime, *, between: str) -> str:
+    whole = moment.replace(tzinfo=None, microsecond=0).isoformat(between)
+    return f"{whole}.{moment.microsecond:06}".rstrip("0") if moment.microsecond else whole

@@ -1,335 +1,403 @@
-"""One lexer and one Pratt parser for both dialects; what they differ in is data.
+"""The tree of an expression: each node is frozen and knows how to work out its value.
 
-Sources: expr-lang's "Language Definition" page; govaluate's README ("What operators and types
-does this support?"). The tree is frozen, so that compiled expressions can be shared.
+Both dialects build these nodes; what an operator does is handed to the node by its dialect.
 """
 
 from __future__ import annotations
 
-import ast as python_literals
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from pressplay.base.errors import Refused
+from pressplay.engine.expressions import values
+from pressplay.engine.expressions.errors import Fault
+from pressplay.engine.expressions.functions import Function, Run
 
-DEPTH_LIMIT = 64
-LENGTH_LIMIT = 16_384
+_SIZED = frozenset({str, list, dict})
 
 
-class ExpressionError(Refused):
-    """An expression that cannot be read or worked out; the message shows it."""
+class Item:
+    """What `#`, `#index` and `#acc` mean inside a closure; it moves on from item to item."""
+
+    __slots__ = ("accumulated", "index", "value")
+
+    def __init__(self, accumulated: object = None) -> None:
+        self.value: object = None
+        self.index = 0
+        self.accumulated = accumulated
 
 
-@dataclass(frozen=True)
-class Literal:
-    """A number, a text, true, false or nil."""
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What names mean at one place of one evaluation."""
+
+    variables: Mapping[str, object]
+    run: Run
+    local: Mapping[str, object] = field(default_factory=dict)
+    item: Item | None = None
+
+
+class Absent(Exception):  # noqa: N818 - no error: how `?.` leaves the rest of its chain
+    """An optional member of nil was asked for: the whole chain is nil."""
+
+
+class Node:
+    """A part of an expression."""
+
+    __slots__ = ()
+
+    def evaluate(self, frame: Frame) -> object:
+        """The value. Raises Fault, with a position where one is known."""
+        raise NotImplementedError
+
+    def children(self) -> Iterator[Node]:
+        """The parts of this part."""
+        return iter(())
+
+
+@dataclass(frozen=True, slots=True)
+class Literal(Node):
+    """A value that is written down."""
 
     value: object
 
+    def evaluate(self, frame: Frame) -> object:
+        return self.value
 
-@dataclass(frozen=True)
-class Name:
-    """A variable."""
+
+@dataclass(frozen=True, slots=True)
+class Name(Node):
+    """A variable, given from outside or by `let`."""
 
     name: str
+    position: int = field(default=0, compare=False)
+
+    def evaluate(self, frame: Frame) -> object:
+        name = self.name
+        if name in frame.local:
+            return frame.local[name]
+        try:
+            return frame.variables[name]
+        except KeyError:
+            if name == "$env":
+                return dict(frame.variables)
+            raise Fault(f"unknown name {name}", position=self.position) from None
 
 
-@dataclass(frozen=True)
-class Index:
-    """`of[key]` or `of.key`; `optional` for `?.`."""
+@dataclass(frozen=True, slots=True)
+class Pointer(Node):
+    """`#`, `#index` or `#acc`: only the parser of a closure makes one."""
 
-    of: Node
+    name: str
+    position: int = field(default=0, compare=False)
+
+    def evaluate(self, frame: Frame) -> object:
+        item = frame.item
+        if item is None:
+            raise Fault("# is outside of a closure", position=self.position)
+        if self.name == "":
+            return item.value
+        return item.index if self.name == "index" else item.accumulated
+
+
+@dataclass(frozen=True, slots=True)
+class Member(Node):
+    """`a.b`, `a?.b` or `a[b]`; a key that a map lacks is nil."""
+
+    base: Node
     key: Node
-    optional: bool = False
+    is_optional: bool = False
+    position: int = field(default=0, compare=False)
+
+    def evaluate(self, frame: Frame) -> object:
+        base = self.base.evaluate(frame)
+        if base is None and self.is_optional:
+            raise Absent
+        key = self.key.evaluate(frame)
+        if base.__class__ is dict and key.__class__ is str:
+            return base.get(key)  # type: ignore[attr-defined,no-any-return] # its class says so
+        try:
+            return _fetch(base, key)
+        except Fault as fault:
+            raise fault.at(self.position) from None
+
+    def children(self) -> Iterator[Node]:
+        yield self.base
+        yield self.key
 
 
-@dataclass(frozen=True)
-class Call:
-    """A function with its arguments."""
+def _fetch(base: object, key: object) -> object:
+    if isinstance(base, list):
+        index = values.to_int(key)
+        if -len(base) <= index < len(base):
+            return base[index]
+        raise Fault(f"index out of range: {index} (array length is {len(base)})")
+    if isinstance(base, str):
+        # A string is its UTF-8 bytes: Go answers with one byte, as a number.
+        return _fetch(list(base.encode(errors="replace")), key)
+    raise Fault(f"cannot fetch {key} from {values.kind_of(base)}")
 
-    of: Node
-    arguments: tuple[Node, ...]
+
+@dataclass(frozen=True, slots=True)
+class Chain(Node):
+    """A row of members with a `?.` in it: nil as soon as that meets nil."""
+
+    inside: Node
+
+    def evaluate(self, frame: Frame) -> object:
+        try:
+            return self.inside.evaluate(frame)
+        except Absent:
+            return None
+
+    def children(self) -> Iterator[Node]:
+        yield self.inside
 
 
-@dataclass(frozen=True)
-class Unary:
+@dataclass(frozen=True, slots=True)
+class Slice(Node):
+    """`a[from:to]`, of an array or of a string's bytes; beyond the ends there is nothing."""
+
+    base: Node
+    start: Node | None
+    stop: Node | None
+    position: int = field(default=0, compare=False)
+
+    def evaluate(self, frame: Frame) -> object:
+        base = self.base.evaluate(frame)
+        limits = slice(*(_limit(each, frame) for each in (self.start, self.stop)))
+        frame.run.budget.charge(base)
+        if isinstance(base, list):
+            return base[limits]
+        if isinstance(base, str):
+            return base.encode(errors="replace")[limits].decode(errors="replace")
+        raise Fault(f"cannot slice {values.kind_of(base)}", position=self.position)
+
+    def children(self) -> Iterator[Node]:
+        yield self.base
+        yield from (each for each in (self.start, self.stop) if each is not None)
+
+
+def _limit(node: Node | None, frame: Frame) -> int | None:
+    return None if node is None else values.to_int(node.evaluate(frame))
+
+
+@dataclass(frozen=True, slots=True)
+class Unary(Node):
     """An operator before its operand."""
 
-    op: str
+    apply: Callable[[object], object]
     operand: Node
+    position: int = field(default=0, compare=False)
+
+    def evaluate(self, frame: Frame) -> object:
+        value = self.operand.evaluate(frame)
+        try:
+            return self.apply(value)
+        except Fault as fault:
+            raise fault.at(self.position) from None
+
+    def children(self) -> Iterator[Node]:
+        yield self.operand
 
 
-@dataclass(frozen=True)
-class Binary:
-    """An operator between two operands."""
+@dataclass(frozen=True, slots=True)
+class Binary(Node):
+    """An operator between two operands that are both worked out first."""
 
-    op: str
+    apply: Callable[[object, object], object]
     left: Node
     right: Node
+    position: int = field(default=0, compare=False)
+
+    def evaluate(self, frame: Frame) -> object:
+        left = self.left.evaluate(frame)
+        right = self.right.evaluate(frame)
+        try:
+            if left.__class__ in _SIZED:
+                frame.run.budget.charge(left)
+            if right.__class__ in _SIZED:
+                frame.run.budget.charge(right)
+            return self.apply(left, right)
+        except Fault as fault:
+            raise fault.at(self.position) from None
+
+    def children(self) -> Iterator[Node]:
+        yield self.left
+        yield self.right
 
 
-@dataclass(frozen=True)
-class Choice:
+@dataclass(frozen=True, slots=True)
+class Shortcut(Node):
+    """An operator that may do without its right operand.
+
+    `settled` says of the left value whether it is the answer already; `finish` makes the answer
+    of both.
+    """
+
+    settled: Callable[[object], bool]
+    finish: Callable[[object, object], object]
+    left: Node
+    right: Node
+    is_fallback: bool = False
+    position: int = field(default=0, compare=False)
+
+    def evaluate(self, frame: Frame) -> object:
+        left = self.left.evaluate(frame)
+        try:
+            if self.settled(left):
+                return left
+            return self.finish(left, self.right.evaluate(frame))
+        except Fault as fault:
+            raise fault.at(self.position) from None
+
+    def children(self) -> Iterator[Node]:
+        yield self.left
+        yield self.right
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional(Node):
     """`condition ? then : otherwise`."""
 
     condition: Node
     then: Node
     otherwise: Node
+    position: int = field(default=0, compare=False)
+
+    def evaluate(self, frame: Frame) -> object:
+        condition = self.condition.evaluate(frame)
+        try:
+            chosen = self.then if values.to_bool(condition) else self.otherwise
+        except Fault as fault:
+            raise fault.at(self.position) from None
+        return chosen.evaluate(frame)
+
+    def children(self) -> Iterator[Node]:
+        yield self.condition
+        yield self.then
+        yield self.otherwise
 
 
-@dataclass(frozen=True)
-class Array:
-    """A list; in govaluate also what stands in parentheses with commas."""
+@dataclass(frozen=True, slots=True)
+class Array(Node):
+    """`[a, b]`."""
 
     items: tuple[Node, ...]
 
+    def evaluate(self, frame: Frame) -> object:
+        made = [each.evaluate(frame) for each in self.items]
+        frame.run.budget.charge(made)
+        return made
 
-@dataclass(frozen=True)
-class Table:
-    """A map with literal or computed keys."""
-
-    entries: tuple[tuple[Node, Node], ...]
-
-
-Node = Literal | Name | Index | Call | Unary | Binary | Choice | Array | Table
+    def children(self) -> Iterator[Node]:
+        return iter(self.items)
 
 
-@dataclass(frozen=True)
-class Dialect:
-    """What the parser has to know of a dialect; `bare_words` makes a list of `(a, b)` too."""
+@dataclass(frozen=True, slots=True)
+class Map(Node):
+    """`{a: 1, "b": 2, (c): 3}`."""
 
-    binary: Mapping[str, tuple[int, bool]]
-    unary: frozenset[str]
-    words: frozenset[str]
-    symbols: re.Pattern[str]
-    nothing: str
-    bare_words: bool = False
+    pairs: tuple[tuple[Node, Node], ...]
+    position: int = field(default=0, compare=False)
 
+    def evaluate(self, frame: Frame) -> object:
+        made: dict[str, object] = {}
+        for key, value in self.pairs:
+            name = key.evaluate(frame)
+            if not isinstance(name, str):
+                raise Fault(
+                    f"a key must be a string, not {values.kind_of(name)}", position=self.position
+                )
+            made[name] = value.evaluate(frame)
+        frame.run.budget.charge(made)
+        return made
 
-_TOKEN = re.compile(
-    r"""\s*(?:
-      (?P<number>0[xX][0-9a-fA-F]+|(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?)
-    | (?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)
-    | (?P<name>[A-Za-z_$][A-Za-z0-9_]*)
-    )""",
-    re.VERBOSE,
-)
-
-
-def _ops(*levels: str) -> dict[str, tuple[int, bool]]:
-    """Binding powers from the loosest level to the tightest; `R:` marks right to left."""
-    made = {}
-    for power, level in enumerate(levels, start=2):
-        right = level.startswith("R:")
-        for op in level.removeprefix("R:").split():
-            made[op] = (power * 10, right)
-    return made
+    def children(self) -> Iterator[Node]:
+        for key, value in self.pairs:
+            yield key
+            yield value
 
 
-EXPR = Dialect(
-    binary=_ops(
-        "|| or",
-        "&& and",
-        "== != < > <= >= in contains startsWith endsWith matches",
-        "+ -",
-        "* / %",
-        "R:** ^",
-        "??",
-    ),
-    unary=frozenset({"!", "not", "-", "+"}),
-    words=frozenset({"or", "and", "in", "not", "contains", "startsWith", "endsWith", "matches"}),
-    symbols=re.compile(r"\s*(\?\.|\?\?|\|\||&&|\*\*|[=!<>]=|[-+*/%^<>!?:.,()\[\]{}])"),
-    nothing="nil",
-)
-GOVALUATE = Dialect(
-    binary=_ops("?? ", "||", "&&", "== != > < >= <= =~ !~ in", "& | ^ << >>", "+ -", "* / %", "**"),
-    unary=frozenset({"!", "-", "~"}),
-    words=frozenset({"in"}),
-    symbols=re.compile(r"\s*(\?\?|\|\||&&|\*\*|[=!]~|<<|>>|[=!<>]=|[-+*/%^&|<>!~?:,().])"),
-    nothing="",
-    bare_words=True,
-)
+@dataclass(frozen=True, slots=True)
+class Call(Node):
+    """A call of a function that the parser found."""
+
+    function: Function
+    arguments: tuple[Node, ...]
+    position: int = field(default=0, compare=False)
+
+    def evaluate(self, frame: Frame) -> object:
+        arguments = [each.evaluate(frame) for each in self.arguments]
+        try:
+            return self.function.call(frame.run, arguments)
+        except Fault as fault:
+            raise fault.at(self.position) from None
+
+    def children(self) -> Iterator[Node]:
+        return iter(self.arguments)
 
 
-@lru_cache(maxsize=4096)
-def parse(source: str, dialect_name: str) -> Node:
-    """The tree of an expression; `dialect_name` is expr or govaluate. Raises ExpressionError."""
-    parser = _Parser(source, EXPR if dialect_name == "expr" else GOVALUATE)
-    tree = parser.expression(0)
-    parser.expect_end()
-    return tree
+@dataclass(frozen=True, slots=True)
+class Method(Node):
+    """A call of a method that a value has: `now().Year()`. The table is by kind, then name."""
+
+    base: Node
+    name: str
+    arguments: tuple[Node, ...]
+    table: Mapping[str, Mapping[str, Function]]
+    is_optional: bool = False
+    position: int = field(default=0, compare=False)
+
+    def evaluate(self, frame: Frame) -> object:
+        base = self.base.evaluate(frame)
+        if base is None and self.is_optional:
+            raise Absent
+        kind = values.kind_of(base)
+        function = self.table.get(kind, {}).get(self.name)
+        if function is None:
+            raise Fault(f"{kind} has no method {self.name}", position=self.position)
+        arguments = [base, *(each.evaluate(frame) for each in self.arguments)]
+        try:
+            function.check_count(len(arguments))
+            return function.call(frame.run, arguments)
+        except Fault as fault:
+            raise fault.at(self.position) from None
+
+    def children(self) -> Iterator[Node]:
+        yield self.base
+        yield from self.arguments
 
 
-class _Parser:
-    def __init__(self, source: str, dialect: Dialect) -> None:
-        self._source = source
-        self._dialect = dialect
-        if len(source) > LENGTH_LIMIT:
-            raise ExpressionError(f"expression of {len(source)} characters is too long")
-        self._tokens = self._read()
-        self._at = 0
-        self._depth = 0
+@dataclass(frozen=True, slots=True)
+class Let(Node):
+    """`let name = value; inside`."""
 
-    def expression(self, power: int) -> Node:
-        self._depth += 1
-        if self._depth > DEPTH_LIMIT:
-            raise self._wrong("is nested too deeply")
-        left = self._operand()
-        while (found := self._infix(power)) is not None:
-            left = self._continue(left, found)
-        self._depth -= 1
-        return left
+    name: str
+    value: Node
+    inside: Node
+    position: int = field(default=0, compare=False)
 
-    def expect_end(self) -> None:
-        if self._at < len(self._tokens):
-            raise self._wrong(f"unexpected {self._tokens[self._at][1]!r}")
+    def evaluate(self, frame: Frame) -> object:
+        if self.name in frame.variables:
+            raise Fault(f"cannot redeclare {self.name}", position=self.position)
+        local = {**frame.local, self.name: self.value.evaluate(frame)}
+        return self.inside.evaluate(Frame(frame.variables, frame.run, local, frame.item))
 
-    def _infix(self, power: int) -> str | None:
-        kind, text = self._peek()
-        if kind != "op":
-            return None
-        if text == "?":
-            return text if power < 15 else None
-        if text == "not" and self._peek(1) == ("op", "in"):
-            text = "in"
-        binding = self._dialect.binary.get(text)
-        return self._peek()[1] if binding is not None and binding[0] > power else None
-
-    def _continue(self, left: Node, op: str) -> Node:
-        self._at += 1
-        if op == "?":
-            then = self.expression(0)
-            self._expect(":")
-            return Choice(left, then, self.expression(10))
-        if op == "not":
-            self._at += 1
-            return Unary("!", Binary("in", left, self.expression(self._dialect.binary["in"][0])))
-        power, right = self._dialect.binary[op]
-        return Binary(op, left, self.expression(power - 1 if right else power))
-
-    def _operand(self) -> Node:
-        kind, text = self._peek()
-        if kind == "op" and text in self._dialect.unary:
-            self._at += 1
-            return Unary("!" if text == "not" else text, self.expression(75))
-        return self._postfix(self._primary())
-
-    def _postfix(self, node: Node) -> Node:
-        while self._peek()[0] == "op":
-            text = self._peek()[1]
-            if text in (".", "?."):
-                self._at += 1
-                node = Index(node, Literal(self._word()), optional=text == "?.")
-            elif text == "[" and not self._dialect.bare_words:
-                self._at += 1
-                node = Index(node, self.expression(0))
-                self._expect("]")
-            elif text == "(" and not self._dialect.bare_words:
-                self._at += 1
-                node = Call(node, self._list(")"))
-            else:
-                break
-        return node
-
-    def _primary(self) -> Node:
-        kind, text = self._peek()
-        self._at += 1
-        if kind == "number":
-            return Literal(_number(text))
-        if kind == "text":
-            return Literal(_text(text))
-        if kind == "name":
-            return self._named(text)
-        if text == "(":
-            items = self._list(")")
-            return items[0] if len(items) == 1 else Array(items)
-        if text == "[" and not self._dialect.bare_words:
-            return Array(self._list("]"))
-        if text == "{":
-            return self._table()
-        raise self._wrong(f"unexpected {text!r}" if text else "it ends too early")
-
-    def _named(self, text: str) -> Node:
-        if text in ("true", "false"):
-            return Literal(text == "true")
-        return Literal(None) if text == self._dialect.nothing else Name(text)
-
-    def _list(self, end: str) -> tuple[Node, ...]:
-        items: list[Node] = []
-        while not self._take(end):
-            if items:
-                self._expect(",")
-                if self._take(end):
-                    break
-            items.append(self.expression(0))
-        return tuple(items)
-
-    def _table(self) -> Node:
-        entries: list[tuple[Node, Node]] = []
-        while not self._take("}"):
-            if entries:
-                self._expect(",")
-                if self._take("}"):
-                    break
-            key = Literal(self._word()) if self._peek()[0] == "name" else self._primary()
-            self._expect(":")
-            entries.append((key, self.expression(0)))
-        return Table(tuple(entries))
-
-    def _word(self) -> str:
-        kind, text = self._peek()
-        if kind != "name" and text not in self._dialect.words:
-            raise self._wrong(f"a name was expected, not {text!r}")
-        self._at += 1
-        return text
-
-    def _peek(self, ahead: int = 0) -> tuple[str, str]:
-        at = self._at + ahead
-        return self._tokens[at] if at < len(self._tokens) else ("end", "")
-
-    def _take(self, symbol: str) -> bool:
-        if self._peek() == ("op", symbol):
-            self._at += 1
-            return True
-        return False
-
-    def _expect(self, symbol: str) -> None:
-        if not self._take(symbol):
-            raise self._wrong(f"{symbol!r} was expected, not {self._peek()[1]!r}")
-
-    def _read(self) -> list[tuple[str, str]]:
-        tokens: list[tuple[str, str]] = []
-        at, source = 0, self._source
-        while source[at:].strip():
-            found = _TOKEN.match(source, at)
-            if found is not None and found.lastgroup is not None:
-                text = found[found.lastgroup]
-                is_word = found.lastgroup == "name" and text in self._dialect.words
-                tokens.append(("op" if is_word else found.lastgroup, text))
-            else:
-                found = self._dialect.symbols.match(source, at)
-                if found is None:
-                    raise self._wrong(f"unexpected {source[at:].strip()[0]!r}")
-                tokens.append(("op", found[1]))
-            at = found.end()
-        return tokens
-
-    def _wrong(self, what: str) -> ExpressionError:
-        return ExpressionError(f"expression {self._source[:200]!r}: {what}")
+    def children(self) -> Iterator[Node]:
+        yield self.value
+        yield self.inside
 
 
-def _number(text: str) -> int | float:
-    if text[:2] in ("0x", "0X"):
-        return int(text, 16)
-    return float(text) if any(mark in text for mark in ".eE") else int(text)
+@dataclass(frozen=True, slots=True)
+class Sequence(Node):
+    """`a; b`: the value of the last."""
 
+    nodes: tuple[Node, ...]
 
-def _text(text: str) -> str:
-    if text[0] == "`":
-        return text[1:-1]
-    try:
-        return str(python_literals.literal_eval(text.replace("\n", "\\n")))
-    except (ValueError, SyntaxError) as error:
-        raise ExpressionError(f"text {text[:80]}: a bad escape; double the backslash") from error
+    def evaluate(self, frame: Frame) -> object:
+        for each in self.nodes[:-1]:
+            each.evaluate(frame)
+        return self.nodes[-1].evaluate(frame)
+
+    def children(self) -> Iterator[Node]:
+        return iter(self.nodes)

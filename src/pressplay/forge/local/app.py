@@ -47,7 +47,7 @@ def build(
     """
     if len(operator_token) < SHORTEST_TOKEN:
         raise Refused(f"The operator's token must have at least {SHORTEST_TOKEN} characters")
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     git = BareRepositories(directory, search_path=search_path)
     store = Storage(directory / "forge.sqlite")
     shapes = Shapes(store, base_url=base_url)

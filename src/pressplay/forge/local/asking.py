@@ -142,6 +142,8 @@ class Door:
     async def _admit(self, request: Request, needs: Needs) -> Ask:
         actor = self._hub.actor(request)
         names = request.path_params
+        if any("\0" in str(it) for it in (*names.values(), *request.query_params.values())):
+            raise not_found()  # no program takes it as an argument
         row = None
         if "owner" in names and "repo" in names:
             row = self._hub.repository(names["owner"], names["repo"])
@@ -181,6 +183,7 @@ async def _body(request: Request) -> Mapping[str, Any]:
         return {}
     try:
         document = json.loads(received)
+        json.dumps(document, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except ValueError as error:
         raise ProblemError(400, "Problems parsing JSON") from error
     if not isinstance(document, dict):

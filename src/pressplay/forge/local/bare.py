@@ -62,6 +62,27 @@ class Entry:
     path: str
 
 
+@dataclass(frozen=True)
+class Signature:
+    """Who and when (RFC 3339), as a commit says."""
+
+    name: str
+    email: str
+    date: str
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What is written in a commit."""
+
+    sha: str
+    author: Signature
+    committer: Signature
+    tree: str
+    parents: tuple[str, ...]
+    message: str
+
+
 class BareRepositories:
     """All repositories of the local forge. `search_path` is the PATH on which git is found."""
 
@@ -120,6 +141,8 @@ class BareRepositories:
 
     async def commit(self, repository_id: int, name: str) -> str:
         """The full sha of the commit that a branch, tag or sha names; empty if none."""
+        if "\0" in name:
+            return ""
         for revision in (f"refs/heads/{name}", f"refs/tags/{name}", name):
             if revision == name and not _is_hex(name):
                 break
@@ -134,6 +157,20 @@ class BareRepositories:
             if found.ok:
                 return found.text().strip()
         return ""
+
+    async def read_commit(self, repository_id: int, sha: str) -> Commit:
+        """What is written in a commit that exists."""
+        wanted = "--format=%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%T%x00%P%x00%B"
+        shown = await self._ask(repository_id, "show", "--no-patch", wanted, sha)
+        parts = shown.text().rstrip("\n").split("\0", 8)
+        return Commit(
+            sha=sha,
+            author=Signature(*parts[:3]),
+            committer=Signature(*parts[3:6]),
+            tree=parts[6],
+            parents=tuple(parts[7].split()),
+            message=parts[8],
+        )
 
     async def is_ancestor(self, repository_id: int, *, old: str, new: str) -> bool:
         """Whether `new` contains `old`; both are full shas of commits that exist."""

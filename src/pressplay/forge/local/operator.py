@@ -53,7 +53,7 @@ class Operator:
     ) -> None:
         self._http = httpx2.Client(
             base_url=url,
-            transport=transport,
+            transport=transport if transport is not None else session.direct(url),
             trust_env=False,
             timeout=session.TIMEOUT_S,
             headers={"Authorization": f"Bearer {token}"},
@@ -153,6 +153,25 @@ class Operator:
             speaking_for=speaking_for,
         )
         return records.read(records.comment, made)
+
+    def open_pull(  # noqa: PLR0913 - one argument for each field of the forge's own call
+        self,
+        owner: str,
+        repo: str,
+        *,
+        head: str,
+        base: str,
+        title: str,
+        body: str = "",
+        draft: bool = False,
+        speaking_for: str = "",
+    ) -> Pull:
+        """A pull request that a person opens."""
+        fields = {"head": head, "base": base, "title": title, "body": body, "draft": draft}
+        made = self._ask(
+            "POST", _repo(owner, repo, "pulls"), body=fields, speaking_for=speaking_for
+        )
+        return records.read(records.pull, made)
 
     def pull(self, owner: str, repo: str, number: int) -> Pull:
         """A pull request as it is now."""

@@ -48,7 +48,7 @@ class Pages:
             Route("/", self.front),
             Route(f"{base}/pull/{{number:int}}", self.pull),
             Route(f"{base}/issues/{{number:int}}", self.issue),
-            Route(f"{base}/runs/{{id:int}}", self.check_run),
+            Route(f"{base}/runs/{{number:int}}", self.check_run),
             Route(base, self.repository),
         ]
 
@@ -82,14 +82,14 @@ class Pages:
     async def issue(self, request: Request) -> Response:
         """An issue; a pull request's number shows the pull request, as on GitHub."""
         repository = self._visible(request)
-        row = issues.find_issue(self._hub, repository, request.path_params["number"])
+        row = issues.find_issue(self._hub, repository, _number(request))
         if isinstance(row, PullRow):
             return await self.pull(request)
         return _page(f"{row.title} #{row.number}", _opening(row) + self._comments(row))
 
     async def pull(self, request: Request) -> Response:
         repository = self._visible(request)
-        row = await looking.find_pull(self._hub, repository, request.path_params["number"])
+        row = await looking.find_pull(self._hub, repository, _number(request))
         span = await self._hub.git.span(repository.id, base=row.base_sha, head=row.head_sha)
         sides = (
             f"<p>{_text(row.head_ref)} → {_text(row.base_ref)} at <code>{row.head_sha}</code></p>"
@@ -110,7 +110,7 @@ class Pages:
             CheckRunRow,
             "find_check_run",
             repository_id=repository.id,
-            id=request.path_params["id"],
+            id=_number(request),
         )
         if row is None:
             raise not_found()
@@ -167,6 +167,14 @@ class Pages:
             for it in rows
         )
         return f"<h2>Comments</h2>{said or '<p>None</p>'}"
+
+
+def _number(request: Request) -> int:
+    """The number in the path; one that no row can have is not there."""
+    number = int(request.path_params["number"])
+    if number >= 2**63:
+        raise not_found()
+    return number
 
 
 def _opening(row: IssueRow) -> str:

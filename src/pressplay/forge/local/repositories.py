@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import asdict
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -10,7 +11,7 @@ from starlette.routing import Route
 
 from pressplay.forge.local.answers import ProblemError, not_found
 from pressplay.forge.local.asking import Ask, Door, Hub, page, permission
-from pressplay.forge.local.bare import Entry
+from pressplay.forge.local.bare import Commit, Entry
 from pressplay.forge.local.rows import CollaboratorRow, ProtectedRow, RepositoryRow, UserRow
 
 _METADATA = permission("metadata:read")
@@ -57,12 +58,12 @@ class Repositories:
             raise ProblemError(404, "Branch not found")
         protected = name in protected_branches(self._hub, row)
         url = f"{self._hub.shapes.api}/repos/{row.full_name}"
-        page_url = f"{self._hub.shapes.html}/{row.full_name}/tree/{name}"
+        html = f"{self._hub.shapes.html}/{row.full_name}"
         return JSONResponse(
             {
                 "name": name,
-                "commit": {"sha": sha, "url": f"{url}/commits/{sha}"},
-                "_links": {"self": f"{url}/branches/{name}", "html": page_url},
+                "commit": _commit(await self._hub.git.read_commit(row.id, sha), url=url, page=html),
+                "_links": {"self": f"{url}/branches/{name}", "html": f"{html}/tree/{name}"},
                 "protected": protected,
                 "protection": {"enabled": protected},
                 "protection_url": f"{url}/branches/{name}/protection",
@@ -117,7 +118,7 @@ class Repositories:
             {
                 "permission": level,
                 "role_name": _ROLES[level],
-                "user": self._hub.shapes.user(login),
+                "user": self._hub.shapes.user(login) | {"role_name": _ROLES[level]},
             }
         )
 
@@ -161,8 +162,36 @@ def protection_document(hub: Hub, row: RepositoryRow, branch: str) -> dict[str, 
     return {
         "url": f"{hub.shapes.api}/repos/{row.full_name}/branches/{branch}/protection",
         "enforce_admins": {**off, "url": ""},
-        "required_pull_request_reviews": {"url": "", "required_approving_review_count": 0},
+        "required_pull_request_reviews": {
+            "url": "",
+            "dismiss_stale_reviews": False,
+            "require_code_owner_reviews": False,
+            "required_approving_review_count": 0,
+        },
         "allow_force_pushes": off,
         "allow_deletions": off,
         "required_linear_history": off,
+    }
+
+
+def _commit(commit: Commit, *, url: str, page: str) -> dict[str, Any]:
+    """A commit inside a branch; nobody here is matched to a committer's address."""
+    link, html = f"{url}/commits/{commit.sha}", f"{page}/commit/{commit.sha}"
+    return {
+        "sha": commit.sha,
+        "node_id": f"C_{commit.sha}",
+        "url": link,
+        "html_url": html,
+        "comments_url": f"{link}/comments",
+        "commit": {
+            "url": f"{url}/git/commits/{commit.sha}",
+            "author": asdict(commit.author),
+            "committer": asdict(commit.committer),
+            "message": commit.message,
+            "comment_count": 0,
+            "tree": {"sha": commit.tree, "url": f"{url}/git/trees/{commit.tree}"},
+        },
+        "author": None,
+        "committer": None,
+        "parents": [{"sha": sha, "url": f"{url}/commits/{sha}"} for sha in commit.parents],
     }

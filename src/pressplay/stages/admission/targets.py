@@ -10,6 +10,9 @@ from pressplay.base.errors import Refused
 from pressplay.forge.client import Forge
 from pressplay.stages.asking import Asked
 
+_KEEPING = frozenset({"pull_request", "update"})
+"""Rules that keep a push with a mere write token away from a branch (GitHub, "Available rules")."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -53,7 +56,7 @@ def find(forge: Forge, asked: Asked) -> Target:
         subject="",
         base=branch.name,
         base_sha=branch.sha,
-        is_protected=branch.protected,
+        is_protected=branch.protected or _is_ruled(forge, repository),
     )
     if asked.pr:
         return _of_pull(forge, asked, target)
@@ -64,6 +67,12 @@ def find(forge: Forge, asked: Asked) -> Target:
         raise Refused(f"Parameter subject is {asked.subject} but parameter {kind} is empty")
     subject = asked.subject or names.subject_of(sha=asked.sha or branch.sha)
     return Target(**(vars(target) | {"subject": subject, "head": asked.sha}))
+
+
+def _is_ruled(forge: Forge, repository: Repository) -> bool:
+    """Whether a ruleset, which some forges do not count as protection, keeps pushes away."""
+    rules = forge.branch_rules(repository.owner, repository.name, repository.default_branch)
+    return not _KEEPING.isdisjoint(rules)
 
 
 def _of_pull(forge: Forge, asked: Asked, target: Target) -> Target:

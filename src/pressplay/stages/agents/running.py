@@ -6,13 +6,11 @@ for the pods that follow. Only a step that could not begin ends otherwise.
 
 from __future__ import annotations
 
-import re
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pressplay.base import clocks, files
 from pressplay.base.clocks import SystemClock
@@ -34,9 +32,6 @@ TOOLCHAIN = "toolchain"
 MARGIN_S = 60.0
 MARGIN_SHARE = 0.1
 """Of the agent's time, this much (the smaller of the two) is kept for packing up."""
-
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-_RESERVED = ("PRESSPLAY_", "GIT_", "LD_")
 
 
 @dataclass(frozen=True)
@@ -137,7 +132,7 @@ def _agents(
             path=children.search_path(env),
             home=Path(home),
             timeout_s=time_for(context),
-            variables=plain_variables(asking.read_request(env)),
+            variables=children.plain_variables(asking.read_request(env)),
         )
         env.log("agent_started", role=context.role, kind=kind, timeout_s=job.timeout_s)
         worked = AGENTS[kind](job, transcript)
@@ -185,18 +180,6 @@ def _mechanical(
         )
     said = "formatted and linted" if tip != context.head_sha else "nothing to format or lint"
     return Work(kind=TOOLCHAIN, worked=Worked(exit_code=0, said=said, cost={"usd": 0}), tip=tip)
-
-
-def plain_variables(request: Mapping[str, Any]) -> dict[str, str]:
-    """The object's own `env`, without names that would change our git or our wrapper."""
-    found: dict[str, str] = {}
-    for each in request.get("env") or ():
-        name = each.get("name") if isinstance(each, dict) else None
-        if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
-            raise Refused("spec.env must be a list of {name, value}, names as in a shell")
-        if not name.upper().startswith(_RESERVED):
-            found[name] = str(each.get("value") or "")
-    return found
 
 
 def _print(text: str) -> None:

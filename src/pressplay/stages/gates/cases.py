@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from pressplay.stages.handover import Context
 class Case:
     """The commits from `context.head_sha` to `tip`, in our own clean `directory`.
 
-    `path` is where programs are found; `scratch` is an empty folder of the gate's own; `deadline`
-    is the moment, on the monotonic clock, by which its answer must stand.
+    `path` is where programs are found; `variables` are the object's own, for its tests; `scratch`
+    is an empty folder of the gate's own; `deadline` is the moment, on the monotonic clock, by
+    which its answer must stand.
     """
 
     env: StageEnvironment
@@ -27,6 +29,7 @@ class Case:
     tip: str
     scratch: Path
     path: str
+    variables: Mapping[str, str]
     clock: Clock
     deadline: float
 

@@ -27,7 +27,7 @@ def judge(case: Case) -> tuple[str, ...]:
     head = case.scratch / "head"
     git.export_tree(case.directory, case.tip, head)
     language = case.context.policy.policy.language
-    toolchain = choosing.choose(language, head, path=case.path)
+    toolchain = choosing.choose(language, head, path=case.path, variables=case.variables)
     transcript = Transcript(redact=case.env.redact, write=case.write)
     transcript.say(f"all tests on the head {case.tip[:10]}")
     suite = toolchain.test(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pressplay.base.clocks import SystemClock
 from pressplay.base.errors import Refused
-from pressplay.stages import children, handover
+from pressplay.stages import asking, children, handover
 from pressplay.stages.agents.results import Result, WorkOutcome
 from pressplay.stages.environment import Ending, Outcome, StageEnvironment
 from pressplay.stages.gates import examining, formatting, implementing, testing
@@ -90,6 +90,7 @@ def _judge(env: StageEnvironment, context: Context, result: Result) -> tuple[str
             tip=tip,
             scratch=scratch,
             path=children.search_path(env),
+            variables=children.plain_variables(asking.read_request(env)),
             clock=clock,
             deadline=deadline,
         )

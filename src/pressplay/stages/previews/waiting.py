@@ -45,7 +45,7 @@ class Failure:
     why: str
 
 
-def until_ready(kube: KubeClient, preview: Preview, *, longest_s: float = LONGEST_S) -> str:
+def until_ready(kube: KubeClient, preview: Preview) -> str:
     """Wait for the preview's one replica; "" once it answers, else why it did not come up.
 
     The reason may hold what the repository's code printed.
@@ -58,8 +58,8 @@ def until_ready(kube: KubeClient, preview: Preview, *, longest_s: float = LONGES
         failure = find_failure(_pods(kube, preview))
         return None if failure is None else _failed(kube, preview, failure)
 
-    found = poll(look, longest_s=longest_s)
-    return _late(kube, preview, longest_s) if found is None else found
+    found = poll(look, longest_s=LONGEST_S)
+    return _late(kube, preview) if found is None else found
 
 
 def until_gone(get: Callable[[], object | None], *, longest_s: float) -> bool:
@@ -139,9 +139,9 @@ def _failed(kube: KubeClient, preview: Preview, failure: Failure) -> str:
     return f"{told}. It said last: {said}" if said else f"{told}. It printed nothing"
 
 
-def _late(kube: KubeClient, preview: Preview, longest_s: float) -> str:
+def _late(kube: KubeClient, preview: Preview) -> str:
     told = (
-        f"The preview did not answer at {preview.process.ready} within {longest_s:.0f} s; "
+        f"The preview did not answer at {preview.process.ready} within {LONGEST_S:.0f} s; "
         "preview.process.ready must answer 200 to 399 on the port in PORT"
     )
     pods = _pods(kube, preview)

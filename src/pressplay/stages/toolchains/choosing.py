@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pressplay.base.errors import Refused
@@ -9,12 +10,16 @@ from pressplay.stages.toolchains.port import Toolchain
 from pressplay.stages.toolchains.python import Python
 
 
-def choose(language: str, tree: Path, *, path: str) -> Toolchain:
-    """The toolchain for `language`, or the one that detects itself; `path` finds its programs.
+def choose(
+    language: str, tree: Path, *, path: str, variables: Mapping[str, str] | None = None
+) -> Toolchain:
+    """The toolchain for `language`, or the one that detects itself.
+
+    `path` is where its programs are found, `variables` is further environment for the tests.
 
     Raises Refused, naming the policy's field, where there is none.
     """
-    available: tuple[Toolchain, ...] = (Python(path=path),)
+    available: tuple[Toolchain, ...] = (Python(path=path, variables=variables or {}),)
     known = ", ".join(each.name for each in available)
     if language:
         for each in available:

@@ -44,12 +44,13 @@ _PROBLEMS = {
 
 
 class Python:
-    """See `port.Toolchain`. `path` is where ruff is found."""
+    """See `port.Toolchain`. `path` is where ruff is found, `variables` are for the tests."""
 
     name = "python"
 
-    def __init__(self, *, path: str) -> None:
+    def __init__(self, *, path: str, variables: Mapping[str, str]) -> None:
         self._path = path
+        self._variables = variables
 
     def detect(self, tree: Path) -> bool:
         return any((tree / mark).is_file() for mark in _MARKS) or any(tree.glob("*.py"))
@@ -93,7 +94,9 @@ class Python:
         with tempfile.TemporaryDirectory() as home:
             code = processes.stream(
                 _pytest(junit, paths),
-                env=children.variables(path=self._path, home=Path(home), more=_import_path(tree)),
+                env=children.variables(
+                    path=self._path, home=Path(home), more={**self._variables, **_import_path(tree)}
+                ),
                 cwd=tree,
                 timeout_s=timeout_s,
                 on_output=transcript.feed,

@@ -106,7 +106,7 @@ def test_statement_is_worth_nothing_after_its_end(gate: Gate, pair: KeyPair) -> 
     ],
 )
 def test_statement_with_wrong_claims_is_refused(
-    gate: Gate, pair: KeyPair, changed: dict[str, object], message: str
+    gate: Gate, pair: KeyPair, *, changed: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ProblemError, match=message):
         gate.actor(f"Bearer {_sign(pair, _claims(**changed))}", now=NOW)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import random
+import resource
 import signal
 import socket
 import subprocess
@@ -283,6 +285,21 @@ def test_a_policy_that_cannot_be_carried_out_is_refused(
 ) -> None:
     with pytest.raises(Refused, match=complaint):
         running.run(stage("127.0.0.1:1", Acceptance(load=load)))
+
+
+def test_a_load_that_needs_more_sockets_than_there_are_is_refused(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda _kind, limits: raised.append(limits))
+    env = stage("127.0.0.1:1", Acceptance(load=Load(rate=500, samples=5000, timeout_s=5)))
+    monkeypatch.setattr(resource, "getrlimit", lambda _kind: (256, 1024))
+    with pytest.raises(Refused, match=r"2500 requests can be open at once, .* 1024 files"):
+        running.run(env)
+    monkeypatch.setattr(resource, "getrlimit", lambda _kind: (256, 4096))
+    with contextlib.suppress(Unavailable):
+        running.run(env)
+    assert raised == [(2600, 4096)]
 
 
 def test_a_client_that_was_late_itself_does_not_blame_the_app(stage: Stage) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from pressplay.api import kinds, names
 from pressplay.api.policy import ProcessPreview
+from pressplay.pods import spec as podspec
 from pressplay.stages.previews import objects
 from pressplay.stages.previews.objects import Preview
 
@@ -129,3 +130,16 @@ def test_every_label_value_fits(value: str) -> None:
     for obj in (objects.lease(preview), *objects.contents(preview)):
         for label in obj["metadata"]["labels"].values():
             assert len(label) <= 63
+
+
+def test_the_embedded_runtime_takes_the_pod_as_it_is() -> None:
+    template = objects.deployment(PREVIEW)["spec"]["template"]
+    pod = podspec.parse_pod(
+        template["spec"],
+        name="todo-pr-7",
+        namespace="impl-pr-7",
+        uid="u",
+        labels=template["metadata"]["labels"],
+    )
+    assert [each.name for each in pod.all_containers] == ["build", "app"]
+    assert not pod.automount_token
