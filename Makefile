@@ -30,6 +30,18 @@ check: $(VENV)/.dev ## formatting, lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+flows: $(VENV)/.dev ## the whole job, as a user does it
+	$(BIN)/python -m pytest -n 2 tests/flows
+
+bench: $(BIN)/pressplay ## the pipeline's own time, next to what it is made of
+	$(BIN)/python bench/overhead.py
+
+live: $(VENV)/.dev ## tests that need a cluster (see docs/roadmap.md)
+	$(BIN)/python -m pytest -m live tests/live
+
+docs: $(BIN)/pressplay ## the reference that is made from the code
+	$(BIN)/python tools/reference.py docs/reference
+
 lock: ## pin every dependency with hashes, naming no index
 	uv pip compile pyproject.toml --extra toolchain-python --group build --generate-hashes --universal --no-header --no-emit-index-url --no-annotate -o requirements.txt
 	uv pip compile pyproject.toml --extra toolchain-python --group build --group dev --generate-hashes --universal --no-header --no-emit-index-url --no-annotate -c requirements.txt -o requirements-dev.txt

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -65,7 +65,7 @@ class ServedForge:
     def api_url(self) -> str:
         return f"{self.url}/api/v3"
 
-    def app(self, slug: str, permissions: dict[str, str]) -> AppKey:
+    def app(self, slug: str, permissions: Mapping[str, str] = EVERYTHING) -> AppKey:
         """An App's key; the App is made when it is first asked for."""
         if slug not in self.keys:
             made = self.operator.ensure_app(slug, permissions)
@@ -76,7 +76,7 @@ class ServedForge:
         """A token of an App that is granted EVERYTHING, with `wanted` (default: all of it)."""
         minted = tokens.mint(
             api_url=self.api_url,
-            app=self.app(slug, EVERYTHING),
+            app=self.app(slug),
             owner=OPERATOR,
             repo=repo,
             permissions=wanted or EVERYTHING,

@@ -367,7 +367,7 @@ def test_permission_that_the_app_lacks_is_refused_with_advice(
 
 
 def test_repository_without_an_installation_is_refused_with_advice(forge: ServedForge) -> None:
-    key = forge.app("rex", {})
+    key = forge.app("rex")
 
     with pytest.raises(Refused, match=f"Install App {key.app_id} on {OWNER}/no-such"):
         forge.token("no-such")
@@ -375,7 +375,7 @@ def test_repository_without_an_installation_is_refused_with_advice(forge: Served
 
 def test_wrong_key_is_refused_with_advice(forge: ServedForge, repo: str) -> None:
     stranger = forge.app("stranger-app", {"contents": "read"})
-    rex = forge.app("rex", {})
+    rex = forge.app("rex")
 
     with pytest.raises(Refused, match="private-key belongs to App"):
         tokens.mint(

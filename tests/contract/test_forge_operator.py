@@ -44,7 +44,7 @@ def test_impossible_repository_name_is_refused(forge: ServedForge, name: str) ->
 
 
 def test_app_reaches_repositories_that_come_after_it(forge: ServedForge) -> None:
-    forge.app("rex", {})
+    forge.app("rex")
     later = forge.operator.ensure_repository("came-later")
 
     assert forge.token(later.name)
@@ -226,7 +226,7 @@ def test_state_survives_a_restart(serve_forge: ServeForge, tmp_path: Path) -> No
         first.operator.ensure_repository("app")
         first.operator.open_issue(OWNER, "app", title="keep me", speaking_for="bob")
         first.operator.set_permission(OWNER, "app", "bob", level="write")
-        token, key = first.token("app"), first.app("rex", {})
+        token, key = first.token("app"), first.app("rex")
         first.http.post(f"{first.url}/graphql")
         alarms = first.operator.alarms()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -30,16 +31,40 @@ def command(ctx: click.Context, *, output: str) -> None:
     the preview, the load and the signatures are real.
     """
     folder = ctx.obj or app.default_state(os.environ)  # noqa: TID251 - the command line reads it
-    workspace = _sample_repository(folder / "demo")
-    sample = resources.files("pressplay.samples") / _SAMPLE
-    issue = _read(sample / "issue.md")
-    agent = AgentChoice("scripted", files={"scenario.yaml": (sample / "scenario.yaml").read_text()})
+    found = sample(folder / "demo")
     if output == "text":
-        click.echo(f"Sample app ({_SAMPLE}): {workspace.path}")
-        click.echo(f"Issue: {issue.title}")
+        click.echo(f"Sample app ({_SAMPLE}): {found.workspace.path}")
+        click.echo(f"Issue: {found.issue.title}")
         click.echo("Agent: scripted (a double, not a model)")
-    ctx.exit(
-        run.play(folder, workspace, issue, agent=agent, timeout_s=600, output=output, fresh=True)
+    code = run.play(
+        folder,
+        found.workspace,
+        found.issue,
+        agent=found.agent,
+        timeout_s=600,
+        output=output,
+        fresh=True,
+    )
+    ctx.exit(code)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The sample app in a repository of its own, an issue, and who works on it."""
+
+    workspace: Workspace
+    issue: IssueText
+    agent: AgentChoice
+
+
+def sample(parent: Path) -> Sample:
+    """The sample, its repository below `parent`."""
+    source = resources.files("pressplay.samples") / _SAMPLE
+    script = (source / "scenario.yaml").read_text()
+    return Sample(
+        workspace=_sample_repository(parent),
+        issue=_read(source / "issue.md"),
+        agent=AgentChoice("scripted", files={"scenario.yaml": script}),
     )
 
 

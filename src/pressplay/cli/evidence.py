@@ -37,6 +37,7 @@ def verify(ctx: click.Context, *, bundle: Path, key: Path | None, output: str) -
         )
     else:
         for finding in result.findings:
-            click.echo(f"✗ {finding.path}: {finding.message}")
+            mark = "✗" if finding.level == "error" else "note:"
+            click.echo(f"{mark} {finding.path}: {finding.message}")
         click.echo(f"{'valid' if result.valid else 'NOT valid'}; verdict: {result.verdict}")
     ctx.exit(0 if result.valid else 1)

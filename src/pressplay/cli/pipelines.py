@@ -20,7 +20,7 @@ from pressplay.api.forge import Repository
 from pressplay.app import NAMESPACE, Address
 from pressplay.base.errors import Refused, Unavailable
 from pressplay.base.redaction import Secret
-from pressplay.cli import workspaces
+from pressplay.cli import local_server, workspaces
 from pressplay.cli.workspaces import Workspace
 from pressplay.cluster.kube import KubeClient
 from pressplay.cluster.port import AlreadyExists, Object
@@ -57,6 +57,7 @@ class Summary:
 
     run: str
     phase: str
+    decision: str
     verdict: str
     reason: str
     pr: Mapping[str, Any]
@@ -67,9 +68,9 @@ class Summary:
 
     @property
     def exit_code(self) -> int:
-        """0 approved, or nothing to do; 1 a gate said no; 4 inconclusive; 70 the run broke."""
+        """0 approved or covered; 1 a gate said no; 2 refused; 4 inconclusive; 70 the run broke."""
         if self.phase == "Succeeded":
-            return 2 if self.reason.startswith("refused") else 0
+            return 2 if self.decision == "refused" else 0
         if self.verdict == "inconclusive" and self.urls:
             return 4
         return 1 if self.phase == "Failed" else 70
@@ -129,22 +130,26 @@ def press_play(
 
 
 def follow(session: Session, *, tell: Callable[[Object], None], timeout_s: float) -> Object:
-    """Hand each state of the run to `tell` until it is finished; returns the finished Workflow."""
+    """Hand each state of the run to `tell` until it is finished; returns the finished Workflow.
+
+    A server that went away is started again: the run goes on where its records end.
+    """
     until = time.monotonic() + timeout_s
-    with _kube(session.address) as kube:
-        while True:
-            workflow = kube.get("Workflow", NAMESPACE, session.run)
-            if workflow is None:
-                raise Refused(f"Run {session.run} was deleted while it was watched")
-            tell(workflow)
-            if workflow.get("status", {}).get("finishedAt"):
-                return workflow
-            if time.monotonic() > until:
-                raise Unavailable(
-                    f"Run {session.run} is still going after {timeout_s:.0f} s; "
-                    "call the same command again to go on watching"
-                )
+    while time.monotonic() < until:
+        local_server.ensure(session.state)
+        try:
+            workflow = _state_of(session)
+        except Unavailable:
             time.sleep(_POLL_S)
+            continue
+        tell(workflow)
+        if workflow.get("status", {}).get("finishedAt"):
+            return workflow
+        time.sleep(_POLL_S)
+    raise Unavailable(
+        f"Run {session.run} is still going after {timeout_s:.0f} s; "
+        "call the same command again to go on watching"
+    )
 
 
 def conclude(session: Session, workflow: Object, *, seconds: float) -> Summary:
@@ -175,6 +180,7 @@ def conclude(session: Session, workflow: Object, *, seconds: float) -> Summary:
     return Summary(
         run=session.run,
         phase=status["phase"],
+        decision=outputs.get("decision", ""),
         verdict=outputs.get("verdict", ""),
         reason=outputs.get("reason", "") or status.get("message", ""),
         pr=pr,
@@ -183,6 +189,14 @@ def conclude(session: Session, workflow: Object, *, seconds: float) -> Summary:
         branch=branch,
         seconds=round(seconds, 1),
     )
+
+
+def _state_of(session: Session) -> Object:
+    with _kube(session.address) as kube:
+        workflow = kube.get("Workflow", NAMESPACE, session.run)
+    if workflow is None:
+        raise Refused(f"Run {session.run} was deleted while it was watched")
+    return workflow
 
 
 def _kube(address: Address) -> KubeClient:

@@ -113,13 +113,14 @@ class _Ledger:
         self._unsent: list[Write] = []
         self._under_way = 0
         self._failure = ""
+        self._closed = False
         # A daemon, because a process that forgot `aclose` must still be able to end.
         self._thread = threading.Thread(target=self._work, name="objects", daemon=True)
         self._thread.start()
 
     def check(self) -> None:
-        if self._failure:
-            raise Unavailable(self._failure)
+        if self._failure or self._closed:
+            raise Unavailable(self._failure or "The store is closed")
 
     def append(self, write: Write) -> None:
         self._unsent.append(write)
@@ -131,10 +132,10 @@ class _Ledger:
 
     async def aclose(self) -> None:
         """Keep what waits and end the thread."""
+        self._closed = True
         try:
             await self._send(last=True)
         finally:
-            self._failure = self._failure or "The store is closed"
             await asyncio.to_thread(self._thread.join)
 
     def _send(self, *, last: bool) -> asyncio.Future[None]:

@@ -40,8 +40,12 @@ class _Supervised:
     hash: str
     task: asyncio.Task[None]
     run: PodRun | None = None
-    stopping: bool = False
     restarts: int = 0
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def is_stopping(self) -> bool:
+        return self.stopping.is_set()
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,7 @@ class DeploymentController:
         self._supervised[key] = _Supervised(hash=plan.hash, task=task)
 
     async def _stop(self, key: Key, supervised: _Supervised) -> None:
-        supervised.stopping = True
+        supervised.stopping.set()
         self._supervised.pop(key, None)
         if supervised.run is not None:
             await supervised.run.stop(grace_s=_GRACE_S)
@@ -164,10 +168,10 @@ class DeploymentController:
         pause = _FIRST_PAUSE_S
         try:
             await self._make_pod(plan)
-            while not supervised.stopping:
+            while True:
                 begun = self._clock.monotonic()
                 result = await self._once(plan, supervised)
-                if supervised.stopping:
+                if supervised.is_stopping:
                     return
                 if self._clock.monotonic() - begun > 60:
                     pause = _FIRST_PAUSE_S
@@ -333,5 +337,7 @@ def _terminated(name: str, result: PodResult) -> dict[str, Any]:
 
 
 def _host(probe: Mapping[str, Any]) -> str:
-    headers: dict[str, str] = {each["name"].lower(): each["value"] for each in probe.get("httpHeaders", ())}
+    headers: dict[str, str] = {
+        each["name"].lower(): each["value"] for each in probe.get("httpHeaders", ())
+    }
     return headers.get("host", "localhost")

@@ -20,9 +20,9 @@ from pressplay.engine.dialects import expr, govaluate
 from pressplay.engine.library import Library
 from pressplay.engine.locks import Locks
 from pressplay.engine.nodes import Outcome, Outputs, Phase
+from pressplay.engine.port import Pods, StepPod
 from pressplay.engine.records import Records
 from pressplay.engine.scoping import Given, Surroundings
-from pressplay.engine.steppods import StepPod, StepPods
 from pressplay.engine.templates import Call, Kind, Task, Template
 
 Json = Mapping[str, Any]
@@ -59,7 +59,7 @@ class Operation:
         self,
         *,
         objects: Objects,
-        pods: StepPods,
+        pods: Pods,
         locks: Locks,
         clock: Clock,
         workflow: Object,

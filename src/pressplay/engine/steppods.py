@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,8 @@ from pressplay.base import files
 from pressplay.base.errors import Refused
 from pressplay.engine.artifacts import ArtifactRepository
 from pressplay.engine.nodes import Outcome, Outputs, Phase, StoredArtifact
-from pressplay.engine.scoping import Given
-from pressplay.engine.templates import Artifact, Parameter, Template
+from pressplay.engine.port import StepPod
+from pressplay.engine.templates import Artifact, Parameter
 from pressplay.pods import spec as podspec
 from pressplay.pods.running import PodResult, PodRun, PodRunner
 
@@ -23,20 +22,6 @@ RESULT_LIMIT = 256 * 1024
 """Bytes of standard output that `outputs.result` keeps, as in Argo."""
 
 STOP_GRACE_S = 10.0
-
-
-@dataclass(frozen=True)
-class StepPod:
-    """One pod to run: its template with every tag filled in, and where it belongs."""
-
-    uid: str
-    name: str
-    namespace: str
-    workflow: str
-    service_account: str
-    template: Template
-    given: Given
-    wants_result: bool = False
 
 
 class StepPods:

@@ -19,7 +19,7 @@ from pressplay.engine import library, operating, scoping
 from pressplay.engine.locks import Locks
 from pressplay.engine.nodes import Outcome, Phase
 from pressplay.engine.operating import Operation
-from pressplay.engine.steppods import StepPods
+from pressplay.engine.port import Pods
 from pressplay.engine.templates import Call
 
 _LOG = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ _DEADLINE = "Step exceeded its deadline"
 class Engine:
     """Runs every Workflow of the store until it is cancelled."""
 
-    def __init__(self, *, objects: Objects, pods: StepPods, clock: Clock) -> None:
+    def __init__(self, *, objects: Objects, pods: Pods, clock: Clock) -> None:
         self._objects = objects
         self._pods = pods
         self._clock = clock

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from pressplay.base import files
@@ -59,15 +60,18 @@ def prepare(folder: Path) -> None:
 def refresh(folder: Path) -> None:
     """Bring what may have changed on the host since up to date; cheap where nothing has."""
     for name in _CHANGING:
-        source, copy = _HOST / name, folder / name
-        try:
-            changed = source.stat().st_mtime_ns
-            if copy.exists() and copy.stat().st_mtime_ns == changed:
-                continue
-            files.write_atomically(copy, source.read_bytes())
-        except OSError:
-            continue
-        os.utime(copy, ns=(changed, changed))
+        with suppress(OSError):
+            changed = (_HOST / name).stat().st_mtime_ns
+            if changed != _changed_at(folder / name):
+                files.write_atomically(folder / name, (_HOST / name).read_bytes())
+                os.utime(folder / name, ns=(changed, changed))
+
+
+def _changed_at(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -52,7 +52,8 @@ class Filesystem:
     def locate_for_writing(self, path: str) -> tuple[Path, str]:
         """As `locate`, refusing what the image's read-only part would hide."""
         anchor, inner = self.locate(path)
-        if anchor == self.root and self.image.on_host(path) is not None:
+        top = PurePosixPath(path).parts[1:2]
+        if anchor == self.root and (top in (("proc",), ("dev",)) or self.image.on_host(path)):
             raise Refused(f"Path {path} lies in the image, which is read-only; choose another")
         return anchor, inner
 
@@ -101,9 +102,9 @@ class Filesystem:
             host = host or files.beneath(anchor, inner)
         except Refused:
             return True
-        if not host.exists():
-            return None
-        return host.is_file() and os.access(host, os.X_OK)
+        if os.access(host, os.X_OK):
+            return host.is_file()
+        return False if host.exists() else None
 
 
 def _is_there(anchor: Path, inner: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import select
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,12 @@ from pressplay.base.processes import Child
 from pressplay.pods import commands
 
 _LOOK_AGAIN_S = 0.005
+_LOOKS = 20
+"""How often to look for killed processes; nobody may be there to collect them."""
+
+_BUILD_FAILED = 1
+"""Bubblewrap's exit code when it cannot build the sandbox, or cannot start the program in it."""
+
 _INNER = re.compile(rb'"child-pid": *(\d+)')
 _EXITED = re.compile(rb'"exit-code": *\d+')
 
@@ -57,7 +64,12 @@ class Bare:
         # Before the leader is collected its group's number cannot belong to anybody else.
         self.kill()
         self._is_running = False
-        return Ended(_exit_code(self._child.reap()))
+        code = self._child.reap()
+        for _ in range(_LOOKS):
+            if not _has_members(self._child.pid):
+                break
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        return Ended(_exit_code(code))
 
     async def terminate(self) -> None:
         if self._is_running:
@@ -94,7 +106,7 @@ class Enclosed:
         self._is_running = False
         os.close(self._status)
         code = self._child.reap()
-        if code > 0 and not _EXITED.search(self._said):
+        if code == _BUILD_FAILED and not _EXITED.search(self._said):
             return Ended(commands.NOT_FOUND, f"the sandbox did not start: {self._last_words()}")
         return Ended(_exit_code(code))
 
@@ -131,6 +143,14 @@ def _exit_code(code: int) -> int:
     return 128 - code if code < 0 else code
 
 
+def _has_members(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def _has_child(pid: int) -> bool:
     """Whether the namespace's first process has started the program, so that a signal arrives."""
     try:
@@ -150,14 +170,20 @@ async def _gone(pid: int) -> None:
     except ProcessLookupError:
         return
     try:
-        if _is_bubblewrap(pid):
+        if not _has_ended(pidfd) and _is_bubblewrap(pid):
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             await processes.readable(pidfd)
-            _collect(pid)
     except ProcessLookupError:
         return
     finally:
         os.close(pidfd)
+    _collect(pid)
+
+
+def _has_ended(pidfd: int) -> bool:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _is_bubblewrap(pid: int) -> bool:

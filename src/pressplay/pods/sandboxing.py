@@ -205,7 +205,23 @@ def _image_options(image: Image) -> Iterator[str]:
     for path, goal in image.links:
         yield from ("--symlink", goal, path)
     yield from ("--perms", "1777", "--dir", "/tmp", "--dir", etc.HOME)  # noqa: S108 - inside
-    yield from ("--proc", "/proc", "--dev", "/dev", *_WALLS)
+    yield from ("--proc", "/proc", "--dev", "/dev", *_kernel_settings(), *_WALLS)
+
+
+def _kernel_settings() -> Iterator[str]:
+    """Root's way to kernel settings, closed.
+
+    Root outside stays the owner of these files inside, and an owner needs no capability to set
+    `core_pattern`, by which the host would run a program of the pod's. Bubblewrap covers the
+    folders only where the folder itself is writable. Source of the list: the read-only paths of
+    Docker's and containerd's default profile, and its masked folders.
+    """
+    if os.geteuid() != 0:
+        return
+    for name in ("acpi", "asound", "bus", "fs", "irq", "scsi", "sys", "sysrq-trigger"):
+        path = f"/proc/{name}"
+        if Path(path).exists():
+            yield from ("--ro-bind", path, path)
 
 
 def _etc_options(filesystem: Filesystem) -> Iterator[str]:
@@ -276,7 +292,6 @@ def _joined(options: Sequence[str]) -> bytes:
 def _furnish(filesystem: Filesystem) -> None:
     """Make a plain root look like a container's: volumes and binds as links at their paths."""
     files.make_beneath(filesystem.root, "tmp")
-    files.make_beneath(filesystem.root, etc.HOME)
     for bind in filesystem.image.binds:
         if str(bind.source) != bind.target:
             _link(filesystem.root, bind.target.lstrip("/"), bind.source)
@@ -303,14 +318,9 @@ def _link(anchor: Path, inner: str, goal: Path) -> None:
 def _plain_environment(enclosure: Enclosure) -> dict[str, str]:
     image, root = enclosure.filesystem.image, enclosure.filesystem.root
     path = ":".join(str(image.on_host(folder) or folder) for folder in image.path)
-    own = {"PATH": path, "HOME": str(root) + etc.HOME, "TMPDIR": str(root / "tmp")}
-    image_env = {**image.variables, **own}
-    return {
-        **image_env,
-        **enclosure.variables,
-        ROOT: str(root),
-        MARKER: str(enclosure.folder),
-    }
+    own = {"PATH": path, "HOME": str(root), "TMPDIR": str(root / "tmp")}
+    ours = {ROOT: str(root), MARKER: str(enclosure.folder)}
+    return {**image.variables, **own, **enclosure.variables, **ours}
 
 
 def _on_host(program: str, filesystem: Filesystem) -> str:

@@ -79,17 +79,20 @@ class _Skeleton:
 
     folders: Mapping[str, int]
     links: Mapping[str, str]
+    covered: frozenset[str]
+    """Folders with a mount over them: nothing in the container could reach what is below."""
 
 
 def _skeleton(image: Image) -> _Skeleton:
-    targets = [bind.target for bind in image.binds]
+    covered = [bind.target.lstrip("/") for bind in image.binds] + ["proc", "dev"]
     folders = {"": 0o755}
-    for target in (*targets, "/proc", "/dev", "/etc", etc.HOME):
-        path = PurePosixPath(target.lstrip("/"))
+    for target in (*covered, "etc", etc.HOME.lstrip("/")):
+        path = PurePosixPath(target)
         folders |= {str(each): 0o755 for each in (path, *path.parents) if each.name}
     return _Skeleton(
         folders=folders | {"tmp": 0o1777},
         links={path.lstrip("/"): goal for path, goal in image.links},
+        covered=frozenset(covered),
     )
 
 
@@ -112,6 +115,8 @@ def _clean_entry(entry: os.DirEntry[str], inside: str, skeleton: _Skeleton) -> b
             os.unlink(entry.path)  # noqa: PTH108 - see above
         return True
     if entry.is_dir() and path in skeleton.folders:
+        if path in skeleton.covered:
+            return True
         return _clean_folder(entry.path, path, skeleton)
     files.remove_tree(Path(entry.path))
     return True

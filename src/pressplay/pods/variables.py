@@ -53,6 +53,9 @@ def environment(container: Container, pod: Pod, sources: Sources) -> dict[str, s
         value = resolver.value(variable, variables)
         if value is not None:
             variables[variable.name] = value
+    for name, value in variables.items():
+        if "\0" in value:
+            raise Refused(f"Variable {name} holds a NUL character, as no variable can; use a file")
     return variables
 
 

@@ -76,6 +76,8 @@ def of_error(error: PressplayError, address: Address | None = None) -> Failure:
                 "please apply your changes to the latest version and try again"
             )
             return Failure(message, code=409, reason="Conflict")
+        case NotFound() if address is not None and address.name:
+            return missing(address)
         case NotFound():
             return Failure(str(error), code=404, reason="NotFound")
         case Unavailable():

@@ -1,7 +1,7 @@
-"""What the stages do with git: commits come, travel between pods in bundles, are read, and go.
+"""What the stages do with git: commits come, are read and written, and go.
 
-`directory` is always a bare git directory of our own, made by `init`, `fetch_commit` or
-`fetch_bundle`; the `.git` of a tree that others wrote in is never one.
+`directory` is always a git directory of our own, made by `init` or `fetch_commit`; the `.git` of a
+tree that others wrote in is never one. For bundles see `bundles`.
 """
 
 from __future__ import annotations
@@ -55,6 +55,15 @@ class Change:
     new_blob: str
 
 
+@dataclass(frozen=True)
+class Record:
+    """What a commit says about itself."""
+
+    author: Identity
+    committer: Identity
+    message: str
+
+
 def check_sha(text: str, *, what: str) -> str:
     """`text` if it is a full commit id. Raises Refused, naming `what`."""
     if not _SHA.fullmatch(text):
@@ -62,10 +71,19 @@ def check_sha(text: str, *, what: str) -> str:
     return text
 
 
-def init(directory: Path) -> None:
-    """Make an empty bare git directory; harmless where one is there."""
-    directory.mkdir(parents=True, exist_ok=True)
-    plumbing.must(directory, "init", "--bare", "--quiet", ".")
+def init(directory: Path, *, bare: bool = True) -> None:
+    """Make an empty git directory; harmless where one is there.
+
+    Written by hand (gitrepository-layout): a step makes several, and a process for each would cost
+    more than what is done in them.
+    """
+    for folder in ("objects/info", "objects/pack", "refs/heads", "info"):
+        (directory / folder).mkdir(parents=True, exist_ok=True)
+    if not (directory / "HEAD").exists():
+        (directory / "HEAD").write_text("ref: refs/heads/main\n")
+        (directory / "config").write_text(
+            f"[core]\n\trepositoryformatversion = 0\n\tbare = {str(bare).lower()}\n"
+        )
 
 
 # Over the network.
@@ -136,44 +154,13 @@ def push(directory: Path, *, url: str, sha: str, branch: str, auth: Secret | Non
     raise plumbing.failure(finished, f"Branch {branch} cannot be pushed to {url}")
 
 
-# Bundles: how commits travel between pods.
+# Writing.
 
 
-def create_bundle(
-    directory: Path, target: Path, *, tips: Mapping[str, str], without: Sequence[str] = ()
-) -> None:
-    """Write a bundle with the commits of `tips` (name to commit) that `without` does not reach.
-
-    The names appear in it as `refs/pressplay/NAME`. Git refuses a bundle without a commit.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    for name, sha in tips.items():
-        plumbing.must(directory, "update-ref", f"refs/pressplay/{name}", sha)
-    names = [f"refs/pressplay/{name}" for name in tips]
-    excluded = [f"^{sha}" for sha in without]
-    plumbing.must(directory, "bundle", "create", "--quiet", str(target), *names, *excluded)
-
-
-def fetch_bundle(directory: Path, bundle: Path) -> dict[str, str]:
-    """Take in a bundle, each object checked by git's own rules; name to commit.
-
-    Raises Refused for a file that is no bundle, is damaged, or rests on commits that are missing.
-    """
-    init(directory)
-    verified = plumbing.call(directory, "bundle", "verify", "--quiet", str(bundle))
-    if not verified.ok:
-        raise plumbing.failure(verified, f"Bundle {bundle.name} is not usable")
-    finished = plumbing.call(
-        directory,
-        *("-c", "fetch.fsckObjects=true", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"),
-        *("--", str(bundle), "+refs/pressplay/*:refs/pressplay/*"),
-        url=str(bundle),
-    )
-    if not finished.ok:
-        raise plumbing.failure(finished, f"Bundle {bundle.name} holds objects that git refuses")
-    heads = plumbing.must(directory, "bundle", "list-heads", str(bundle)).text()
-    pairs = (line.split(" ", 1) for line in heads.splitlines())
-    return {name.removeprefix("refs/pressplay/"): sha for sha, name in pairs}
+def set_refs(directory: Path, refs: Mapping[str, str]) -> None:
+    """Let each full ref name point to its commit."""
+    lines = "".join(f"update {name} {sha}\n" for name, sha in refs.items())
+    plumbing.must(directory, "update-ref", "--stdin", stdin=lines.encode())
 
 
 def borrow(directory: Path, objects: Path) -> None:
@@ -216,40 +203,29 @@ def commits(directory: Path, *, start: str, tip: str) -> tuple[str, ...]:
     return tuple(said.text().split())
 
 
-def is_linear(directory: Path, *, start: str, tip: str) -> bool:
-    """Whether one leads from `start` to `tip` by commits with one parent each."""
+def line(directory: Path, *, start: str, tip: str) -> tuple[str, ...] | None:
+    """The commits that lead from `start` to `tip`, oldest first, each with one parent.
+
+    None where they do not simply go on from `start`: a merge, or another history.
+    """
     said = plumbing.must(
         directory, "rev-list", "--reverse", "--topo-order", "--parents", tip, f"^{start}"
     )
-    last = start
-    for line in said.text().splitlines():
-        sha, *found = line.split()
-        if found != [last]:
-            return False
-        last = sha
-    return last == tip
+    found = [start]
+    for entry in said.text().splitlines():
+        sha, *parents = entry.split()
+        if parents != found[-1:]:
+            return None
+        found.append(sha)
+    return tuple(found[1:]) if found[-1] == tip else None
 
 
-def parents(directory: Path, sha: str) -> tuple[str, ...]:
-    """The parents of a commit."""
-    return tuple(
-        plumbing.must(directory, "rev-list", "--no-walk", "--parents", sha).text().split()[1:]
-    )
-
-
-def identities(directory: Path, sha: str) -> tuple[Identity, Identity]:
-    """Author and committer of a commit."""
-    said = plumbing.must(
-        directory, "show", "--no-patch", "--no-notes", "--format=%an%n%ae%n%cn%n%ce", sha
-    )
-    name, email, committer, committer_email = (said.text().split("\n") + [""] * 4)[:4]
-    return Identity(name, email), Identity(committer, committer_email)
-
-
-def describe(directory: Path, sha: str) -> str:
-    """One line about a commit: its id, its author, its subject."""
-    line = "--format=%H %an <%ae> %s"
-    return plumbing.must(directory, "show", "--no-patch", "--no-notes", line, sha).text().strip()
+def record(directory: Path, sha: str) -> Record:
+    """Who made a commit, and its message."""
+    format_ = "--format=%an%n%ae%n%cn%n%ce%n%B"
+    said = plumbing.must(directory, "show", "--no-patch", "--no-notes", format_, sha).text()
+    name, email, committer, committer_email, message = said.split("\n", 4)
+    return Record(Identity(name, email), Identity(committer, committer_email), message)
 
 
 def changes(directory: Path, old: str, new: str) -> tuple[Change, ...]:
@@ -284,14 +260,13 @@ def added_lines(directory: Path, old: str, new: str, *, path: str) -> frozenset[
     return frozenset(found)
 
 
-def message_of(directory: Path, sha: str) -> str:
-    """The whole message of a commit."""
-    return plumbing.must(directory, "show", "--no-patch", "--no-notes", "--format=%B", sha).text()
-
-
-def blob_size(directory: Path, blob: str) -> int:
-    """The size of a blob in bytes."""
-    return int(plumbing.must(directory, "cat-file", "-s", blob).text())
+def blob_sizes(directory: Path, blobs: Sequence[str]) -> tuple[int, ...]:
+    """The sizes of blobs in bytes, in the given order."""
+    if not blobs:
+        return ()
+    asked = "".join(f"{each}\n" for each in blobs).encode()
+    said = plumbing.must(directory, "cat-file", "--batch-check=%(objectsize)", stdin=asked)
+    return tuple(int(entry) for entry in said.text().split())
 
 
 def blob(directory: Path, blob_id: str) -> bytes:

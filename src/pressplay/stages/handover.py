@@ -15,7 +15,7 @@ from typing import Any, cast
 from pressplay.api import parameters, policy
 from pressplay.base import documents, files
 from pressplay.base.errors import Refused
-from pressplay.stages import git
+from pressplay.stages import bundles, git
 from pressplay.stages.environment import StageEnvironment
 
 REQUEST = "workspace/request.json"
@@ -150,7 +150,7 @@ def write(env: StageEnvironment, name: str, value: Mapping[str, Any]) -> None:
 
 def take_source(env: StageEnvironment, directory: Path, context: Context) -> None:
     """Fetch the bundle that `prepare` wrote into our own git directory."""
-    found = git.fetch_bundle(directory, files.beneath(env.inputs, SOURCE))
+    found = bundles.take(directory, files.beneath(env.inputs, SOURCE))
     if found != {BASE: context.base_sha, HEAD: context.head_sha}:
         raise Refused("source.bundle does not hold the commits that context.json names")
 
@@ -160,5 +160,5 @@ def take_changes(env: StageEnvironment, directory: Path, tip: str) -> None:
     bundle = files.beneath(env.inputs, CHANGES)
     if not bundle.is_file():
         raise Refused("result.json speaks of commits, but there is no changes.bundle beside it")
-    if git.fetch_bundle(directory, bundle) != {WORK: tip}:
+    if bundles.take_foreign(directory, bundle) != {WORK: tip}:
         raise Refused("changes.bundle does not hold the commit that result.json names as head")

@@ -16,7 +16,7 @@ from pressplay.api import names, parameters, policy
 from pressplay.api.forge import Comment, Pull
 from pressplay.base.errors import Refused
 from pressplay.forge.client import Forge
-from pressplay.stages import asking, connections, git, handover, tasks
+from pressplay.stages import asking, bundles, connections, git, handover, tasks
 from pressplay.stages.admission.trust import Trust
 from pressplay.stages.environment import Outcome, StageEnvironment
 from pressplay.stages.handover import Context
@@ -70,8 +70,7 @@ def run(env: StageEnvironment) -> Outcome:
         tempfile.TemporaryDirectory() as folder,
     ):
         directory = Path(folder) / "clone.git"
-        git.init(directory)
-        subject = _subject(env, forge, asked, directory=directory)
+        subject = _subject(forge, asked)
         subject = _fetch(env, asked, subject, directory=directory)
         rules = _policy(directory, subject.base_sha)
         notes = tuple(_notes(forge, asked, subject, directory=directory))
@@ -79,7 +78,7 @@ def run(env: StageEnvironment) -> Outcome:
         context = dataclasses.replace(context, title=_title(notes))
         _check_task(context, notes)
         tips = {handover.BASE: context.base_sha, handover.HEAD: context.head_sha}
-        git.create_bundle(directory, env.out / handover.SOURCE, tips=tips)
+        bundles.write(directory, env.out / handover.SOURCE, tips=tips)
     handover.write(env, handover.REQUEST, request)
     handover.write(env, handover.CONTEXT, context.to_json())
     handover.write(env, handover.POLICY, rules.to_json())
@@ -128,7 +127,7 @@ def read_prompt(env: StageEnvironment, role: str, request: Mapping[str, Any]) ->
     raise Refused(f"Error: System prompt not found at {looked_at}")
 
 
-def _subject(env: StageEnvironment, forge: Forge, asked: Asked, *, directory: Path) -> Subject:
+def _subject(forge: Forge, asked: Asked) -> Subject:
     if asked.pr:
         return _of_pull(forge, asked)
     if not asked.sha or not asked.ref:
@@ -136,12 +135,8 @@ def _subject(env: StageEnvironment, forge: Forge, asked: Asked, *, directory: Pa
     base_sha = asked.base_sha or asked.sha
     branch = names.run_branch(names.subject_of(issue=asked.issue, sha=base_sha))
     # Work on an issue that an earlier run began goes on from there: only forward is allowed.
-    begun = git.remote_head(
-        directory,
-        url=connections.clone_url(env, asked.owner, asked.repo),
-        branch=branch,
-        auth=connections.read_token(env),
-    )
+    found = forge.branch(asked.owner, asked.repo, branch)
+    begun = found.sha if found else ""
     return Subject(
         branch=branch,
         base_ref=asked.ref,

@@ -95,8 +95,8 @@ def _publish(publication: Publication) -> Pull | None:
         return _pull(publication)
     _take_in(publication)
     described = _describe(publication)
-    _check_branch(publication, described)
-    _push(publication)
+    standing = _check_branch(publication, described)
+    _push(publication, standing=standing)
     publication.env.write_artifact(f"{publication.context.role}/commit.txt", described)
     return _pull(publication)
 
@@ -114,8 +114,11 @@ def _take_in(publication: Publication) -> None:
         raise GateSaysNo("; ".join(reasons))
 
 
-def _check_branch(publication: Publication, described: str) -> None:
-    """The one allowed branch: never a default or protected one, never in a fork."""
+def _check_branch(publication: Publication, described: str) -> str:
+    """The one allowed branch: never a default or protected one, never in a fork.
+
+    Answers the commit on which it stands, empty where it is still to be made.
+    """
     env, context, forge = publication.env, publication.context, publication.forge
     if context.fork:
         env.write_artifact(
@@ -135,6 +138,7 @@ def _check_branch(publication: Publication, described: str) -> None:
     branch = forge.branch(context.owner, context.repo, context.branch)
     if branch and branch.protected:
         raise GateSaysNo(f"branch {context.branch} is protected; nothing of ours is pushed there")
+    return branch.sha if branch else ""
 
 
 def _check_pull(context: Context, pull: Pull) -> None:
@@ -148,18 +152,17 @@ def _own_subject(context: Context) -> str:
     return names.subject_of(issue=context.issue, sha=context.base_sha)
 
 
-def _push(publication: Publication) -> None:
+def _push(publication: Publication, *, standing: str) -> None:
     """Fast-forward only. A repetition finds its own commit there and does nothing."""
     env, context, tip = publication.env, publication.context, publication.tip
-    url, token, branch = publication.url, connections.read_token(env), context.branch
-    directory = publication.directory
-    standing = git.remote_head(directory, url=url, branch=branch, auth=token)
-    if standing == tip:
+    directory, branch = publication.directory, context.branch
+    if False:
         env.log("already_pushed", branch=branch, sha=tip)
         return
     if standing and not git.is_ancestor(directory, standing, tip):
         raise GateSaysNo(_moved(context, standing))
-    if not git.push(directory, url=url, sha=tip, branch=branch, auth=token):
+    token = connections.read_token(env)
+    if not git.push(directory, url=publication.url, sha=tip, branch=branch, auth=token):
         raise GateSaysNo(_moved(context, "meanwhile"))
     env.log("pushed", branch=context.branch, sha=tip, commits=len(publication.result.commits))
 
@@ -218,8 +221,10 @@ def _task(env: StageEnvironment) -> str:
 
 def _describe(publication: Publication) -> str:
     """One line a commit, newest last, for `commit.txt`."""
-    found = git.commits(
-        publication.directory, start=publication.context.head_sha, tip=publication.tip
-    )
-    lines = (git.describe(publication.directory, sha) for sha in found)
-    return "".join(f"{tasks.one_line(line, limit=400)}\n" for line in lines)
+    directory, start = publication.directory, publication.context.head_sha
+    lines = []
+    for sha in git.commits(directory, start=start, tip=publication.tip):
+        record = git.record(directory, sha)
+        subject = tasks.one_line(record.message.partition("\n")[0], limit=200)
+        lines.append(f"{sha} {record.author.name} <{record.author.email}> {subject}\n")
+    return "".join(lines)

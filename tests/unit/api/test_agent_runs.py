@@ -60,7 +60,7 @@ def test_docs_runs_of_the_requirements_are_valid() -> None:
     assert docs.docs.action == "build-preview"
     command = agent_runs.parse_docs_run(_docs_run(**REQUESTED_DEPLOYMENT))
     assert command.command == ("/bin/sh", "-lc")
-    assert [(v.name, v.value) for v in command.env][0] == ("NS", "impl-pr-7")
+    assert [v.name for v in command.env] == ["NS", "RELEASE"]
 
 
 def test_full_code_run_is_read() -> None:

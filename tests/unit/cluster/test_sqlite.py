@@ -186,6 +186,18 @@ async def test_closed_store_says_so(tmp_path: Path) -> None:
     assert not [thread for thread in threading.enumerate() if thread.name == "objects"]
 
 
+async def test_write_behind_the_closing_is_refused_and_does_not_hang(tmp_path: Path) -> None:
+    store = await _filled(tmp_path)
+    async with asyncio.TaskGroup() as group:
+        before = group.create_task(store.create(_object("ConfigMap", "before")))
+        await asyncio.sleep(0)
+        group.create_task(store.aclose())
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable, match="closed"):
+            await store.create(_object("ConfigMap", "after"))
+    assert before.result()["metadata"]["name"] == "before"
+
+
 _WRITER = """
 import asyncio, sys
 from pathlib import Path

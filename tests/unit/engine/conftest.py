@@ -12,7 +12,7 @@ from pressplay.base import clocks
 from pressplay.cluster.memory import MemoryObjects
 from pressplay.cluster.port import Key, Object
 from pressplay.engine.nodes import Outcome, Outputs, Phase
-from pressplay.engine.steppods import StepPod
+from pressplay.engine.port import StepPod
 from pressplay.engine.watching import Engine
 
 NAMESPACE = "agents"

@@ -10,7 +10,7 @@ import pytest
 
 from pressplay.cluster.port import Key, Object
 from pressplay.engine.nodes import Outcome, Outputs, Phase
-from pressplay.engine.steppods import StepPod
+from pressplay.engine.port import StepPod
 
 if TYPE_CHECKING:
     from tests.unit.engine.conftest import Bench  # only a name here: pytest hands the object in
@@ -56,8 +56,10 @@ async def test_a_failed_task_stops_what_depends_on_it(bench: Bench, pod: Pod) ->
     )
     assert workflow["status"]["phase"] == "Failed"
     assert _phases(workflow) == {
-        "wf": "Failed", "wf.a": "Failed",
-        "wf.b": "Omitted", "wf.c": "Omitted",
+        "wf": "Failed",
+        "wf.a": "Failed",
+        "wf.b": "Omitted",
+        "wf.c": "Omitted",
     }
 
 
@@ -151,9 +153,12 @@ async def test_a_workflow_from_a_template_takes_its_arguments_over_the_defaults(
     bench: Bench, pod: Pod
 ) -> None:
     seen: list[Any] = []
-    bench.pods.answers["a"] = lambda step: (
-        seen.append(step.template.raw["container"]["args"]) or _wrote()
-    )
+
+    def note(step: StepPod) -> Outcome:
+        seen.append(step.template.raw["container"]["args"])
+        return _wrote()
+
+    bench.pods.answers["a"] = note
     template = {
         "entrypoint": "a",
         "arguments": {"parameters": [{"name": "p", "value": "1"}, {"name": "q", "value": "2"}]},
@@ -161,7 +166,8 @@ async def test_a_workflow_from_a_template_takes_its_arguments_over_the_defaults(
             {
                 "name": "a",
                 "container": {
-                    "image": "x", "command": ["true"],
+                    "image": "x",
+                    "command": ["true"],
                     "args": ["{{workflow.parameters.p}}-{{workflow.parameters.q}}"],
                 },
             }
@@ -183,7 +189,12 @@ async def test_the_exit_hook_runs_after_every_end_and_sees_the_status(
 ) -> None:
     seen: list[str] = []
     bench.pods.answers["a"] = _failed() if red else _wrote()
-    bench.pods.answers["bye"] = lambda step: seen.append(step.given.parameters["s"]) or _wrote()
+
+    def note(step: StepPod) -> Outcome:
+        seen.append(step.given.parameters["s"])
+        return _wrote()
+
+    bench.pods.answers["bye"] = note
     hook = {
         "template": "bye",
         "arguments": {"parameters": [{"name": "s", "value": "{{workflow.status}}"}]},

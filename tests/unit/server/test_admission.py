@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from pressplay.api import kinds
 from pressplay.cluster.port import Key
@@ -153,3 +155,15 @@ def test_node_port_that_is_asked_for_is_given_once() -> None:
         _given(_service({"port": 80, "nodePort": 30005}), taken=[30005])
     with pytest.raises(Invalid, match="already allocated"):
         _given(_service({"port": 80, "nodePort": 30005}, {"port": 81, "nodePort": 30005}))
+
+
+def test_policy_for_clusters_is_about_the_same_accounts_and_previews() -> None:
+    folder = resources.files("pressplay.manifests") / "admission"
+    policy, binding = yaml.safe_load_all((folder / "confinement.yaml").read_text())
+    text = str(policy["spec"])
+    for account in admission.CONFINED:
+        assert f"'system:serviceaccount:agents:{account}'" in text
+    assert f"startsWith('{admission.PREVIEW_PREFIX}')" in text
+    assert f"labels['{admission.PREVIEW_LABEL}'] == 'true'" in text
+    assert binding["spec"]["policyName"] == policy["metadata"]["name"]
+    assert binding["spec"]["validationActions"] == ["Deny"]

@@ -128,43 +128,6 @@ def test_export_leaves_out_links_that_lead_out(origin: Path, tmp_path: Path) -> 
     assert not (tmp_path / "tree/absolute").is_symlink()
 
 
-def test_a_bundle_carries_commits_to_another_directory(
-    origin: Path, fetched: tuple[Path, str], tmp_path: Path
-) -> None:
-    directory, sha = fetched
-    first = sh(origin, "git", "rev-parse", "HEAD~1")
-    git.create_bundle(directory, tmp_path / "x/source.bundle", tips={"base": first, "head": sha})
-    names = git.fetch_bundle(tmp_path / "clean", tmp_path / "x/source.bundle")
-    assert names == {"base": first, "head": sha}
-    tree = git.tree_of(directory, first)
-    work = git.commit_tree(directory, tree, parent=sha, message="back", identity=ME)
-    git.create_bundle(directory, tmp_path / "w.bundle", tips={"work": work}, without=[sha])
-    assert git.fetch_bundle(tmp_path / "clean", tmp_path / "w.bundle") == {"work": work}
-    assert git.commits(tmp_path / "clean", start=sha, tip=work) == (work,)
-    assert git.parents(tmp_path / "clean", work) == (sha,)
-
-
-def test_a_bundle_that_rests_on_missing_commits_is_refused(
-    fetched: tuple[Path, str], tmp_path: Path
-) -> None:
-    directory, sha = fetched
-    tree = git.tree_of(directory, sha)
-    work = git.commit_tree(directory, tree, parent=sha, message="m", identity=ME)
-    git.create_bundle(directory, tmp_path / "w.bundle", tips={"work": work}, without=[sha])
-    with pytest.raises(Refused, match=r"w\.bundle is not usable"):
-        git.fetch_bundle(tmp_path / "clean", tmp_path / "w.bundle")
-
-
-def test_a_damaged_bundle_is_refused(fetched: tuple[Path, str], tmp_path: Path) -> None:
-    directory, sha = fetched
-    git.create_bundle(directory, tmp_path / "s.bundle", tips={"head": sha})
-    data = bytearray((tmp_path / "s.bundle").read_bytes())
-    data[-40] ^= 0xFF
-    (tmp_path / "s.bundle").write_bytes(data)
-    with pytest.raises(Refused):
-        git.fetch_bundle(tmp_path / "clean", tmp_path / "s.bundle")
-
-
 def test_a_snapshot_ignores_hooks_filters_and_settings_of_the_tree(
     fetched: tuple[Path, str], tmp_path: Path
 ) -> None:
@@ -188,7 +151,8 @@ def test_a_snapshot_ignores_hooks_filters_and_settings_of_the_tree(
         "new.txt": "A",
     }
     assert not (tmp_path / "pwned").exists()
-    assert git.identities(directory, work) == (ME, ME)
+    record = git.record(directory, work)
+    assert (record.author, record.committer) == (ME, ME)
 
 
 def test_a_snapshot_of_an_unchanged_tree_is_the_commits_own(

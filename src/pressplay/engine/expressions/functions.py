@@ -15,7 +15,7 @@ from pressplay.engine.expressions.limits import Budget
 from pressplay.engine.expressions.values import Duration
 
 # What stands for nil where Go's reflection would pass the zero value of the parameter's type.
-_ZERO: Mapping[str, object] = {"string": "", "bool": False, "int": 0, "array": [], "map": {}}
+_ZERO: Mapping[str, object] = {"string": "", "bool": False, "int": 0, "map": {}}
 _PYTHON: Mapping[str, type | tuple[type, ...]] = {
     "string": str,
     "int": int,

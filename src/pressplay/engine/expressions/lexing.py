@@ -65,13 +65,21 @@ _PATTERN = re.compile(
 _ESCAPE = re.compile(
     r"""\\(?:
           ([abfnrtv\\'"`?])
-        | [xX]([0-9a-fA-F]{2}) | ([0-3][0-7]{2})
+        | ([0-3][0-7]{2}) | [xX]([0-9a-fA-F]{2})
         | u([0-9a-fA-F]{4}) | U([0-9a-fA-F]{8}) | u\{([0-9a-fA-F]{1,6})\}
         | (.|$)
     )""",
     re.VERBOSE | re.DOTALL,
 )
-_SIMPLE_ESCAPES = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11}
+_SIMPLE_ESCAPES = {
+    "a": "\a",
+    "b": "\b",
+    "f": "\f",
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+    "v": "\v",
+}
 
 
 def tokens_of(source: str) -> tuple[Token, ...]:
@@ -133,27 +141,17 @@ def _float(plain: str, position: int) -> float:
 def _unescaped(inside: str, position: int) -> str:
     if "\\" not in inside:
         return inside
-    # \x and \NNN name bytes, not characters: two of them may make one character.
-    made = bytearray()
-    end = 0
-    for match in _ESCAPE.finditer(inside):
-        made += inside[end : match.start()].encode(errors="replace")
-        made += _escape(match, position)
-        end = match.end()
-    made += inside[end:].encode(errors="replace")
-    return made.decode(errors="replace")
+    return _ESCAPE.sub(lambda match: _escape(match, position), inside)
 
 
-def _escape(match: re.Match[str], position: int) -> bytes:
-    simple, byte, octal, *codes, _ = match.groups()
+def _escape(match: re.Match[str], position: int) -> str:
+    simple, octal, *codes, _ = match.groups()
     if simple:
-        return bytes((_SIMPLE_ESCAPES.get(simple, ord(simple)),))
-    if byte or octal:
-        return bytes((int(byte, 16) if byte else int(octal, 8),))
-    code = int(next((each for each in codes if each), "110000"), 16)
+        return _SIMPLE_ESCAPES.get(simple, simple)
+    code = int(octal, 8) if octal else int(next(filter(None, codes), "110000"), 16)
     if code > 0x10FFFF:
         raise Fault(f"unknown escape {match.group()}", position=position)
-    return chr(code).encode(errors="replace") if not 0xD800 <= code < 0xE000 else b"\xef\xbf\xbd"
+    return "\ufffd" if 0xD800 <= code < 0xE000 else chr(code)
 
 
 def _complaint(source: str, position: int) -> str:

@@ -33,15 +33,7 @@ def invert(value: object) -> bool:
     return not values.to_bool(value)
 
 
-def _plus(value: object) -> object:
-    if values.is_number(value):
-        return value
-    raise Fault(f"invalid operation: + {values.kind_of(value)}")
-
-
-def _on_texts(
-    test: Callable[[str, str], bool], left: object, right: object, *, name: str
-) -> bool:
+def _on_texts(test: Callable[[str, str], bool], left: object, right: object, *, name: str) -> bool:
     if left is None or right is None:
         return False
     if isinstance(left, str) and isinstance(right, str):
@@ -53,7 +45,7 @@ PREFIXES: Mapping[str, Callable[[object], object]] = {
     "not": invert,
     "!": invert,
     "-": values.negate,
-    "+": _plus,
+    "+": lambda value: value,
 }
 EAGER: Mapping[str, Callable[[object, object], object]] = {
     "==": values.equal,
@@ -76,16 +68,12 @@ EAGER: Mapping[str, Callable[[object, object], object]] = {
 }
 
 
-def _is_true(value: object) -> bool:
-    return value is not None and values.to_bool(value)
-
-
 def _right(left: object, right: object) -> object:
     return right
 
 
 def _right_truth(left: object, right: object) -> object:
-    return right if right is None else values.to_bool(right)
+    return values.to_bool(right)
 
 
 @dataclass(frozen=True)
@@ -96,8 +84,8 @@ class Lazy:
     finish: Callable[[object, object], object]
 
 
-_AND = Lazy(lambda value: not _is_true(value), _right_truth)
-_OR = Lazy(_is_true, _right_truth)
+_AND = Lazy(lambda value: not values.to_bool(value), _right_truth)
+_OR = Lazy(values.to_bool, _right_truth)
 SHORTCUTS: Mapping[str, Lazy] = {
     "and": _AND,
     "&&": _AND,

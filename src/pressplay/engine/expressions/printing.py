@@ -232,7 +232,9 @@ def _scientific(value: float, digits: str, exponent: str) -> str:
 
 def _time_text(moment: datetime) -> str:
     offset = moment.isoformat()[-6:].replace(":", "")
-    return f"{_clock_text(moment, between=' ')} {offset} {moment.tzname() or 'UTC'}"
+    name = moment.tzname() or "UTC"
+    zone = offset if name.startswith("UTC") and name != "UTC" else name
+    return f"{_clock_text(moment, between=' ')} {offset} {zone}"
 
 
 def _rfc3339(moment: datetime) -> str:

@@ -84,10 +84,9 @@ def contains(item: object, container: object) -> bool:
             return False
         case list():
             return any(equal(each, item) for each in container)
-        case dict():
-            return isinstance(item, str) and item in container
-        case _:
-            raise Fault(f'operator "in" is not defined on {kind_of(container)}')
+        case dict() if item is None or isinstance(item, str):
+            return item in container
+    raise Fault(f'operator "in" is not defined for {kind_of(item)} and {kind_of(container)}')
 
 
 def less(left: object, right: object) -> bool:
@@ -107,7 +106,10 @@ def add(left: object, right: object) -> object:
             return left + right
         case Duration(), Duration():
             return Duration(wrap(left.nanoseconds + right.nanoseconds))
-        case (datetime() as moment, Duration() as span) | (Duration() as span, datetime() as moment):
+        case (datetime() as moment, Duration() as span) | (
+            Duration() as span,
+            datetime() as moment,
+        ):
             return moved(moment, span)
     return _arithmetic(left, right, sign="+")
 

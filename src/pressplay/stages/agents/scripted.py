@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pressplay.base import documents, files, yaml_documents
+from pressplay.base import documents, files
 from pressplay.base.errors import Refused
 from pressplay.stages.agents import port
 from pressplay.stages.agents.port import Job, Worked
@@ -70,6 +70,9 @@ def read_part(program: Path, role: str) -> Part:
     if path.suffix == ".json":
         value = documents.read_json(text, source=path.name)
     else:
+        # Imported here: it costs every agent step 15 ms, and only this kind reads YAML.
+        from pressplay.base import yaml_documents  # noqa: PLC0415 - see above
+
         value = yaml_documents.read_yaml(text, source=path.name)
     if not isinstance(value, dict):
         raise Refused(f"{path.name} must be {FORM}")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pressplay.base import files
 from pressplay.base.errors import PressplayError, Refused
-from pressplay.stages import git, handover, plumbing
+from pressplay.stages import bundles, git, handover, plumbing
 from pressplay.stages.handover import Context
 
 REF_FILE_LIMIT = 4 * 1024 * 1024
@@ -48,18 +48,17 @@ def make(workspace: Path, *, source: Path, context: Context) -> None:
         raise Refused(f"The workspace {workspace} is not empty; start the step in a fresh one")
     workspace.mkdir(parents=True, exist_ok=True)
     own = workspace / ".git"
-    git.fetch_bundle(own, source)
-    settings = {
-        "core.bare": "false",
-        "user.name": context.identity.name,
-        "user.email": context.identity.email,
+    git.init(own, bare=False)
+    bundles.take(own, source)
+    refs = {
+        f"refs/remotes/origin/{context.base_ref}": context.base_sha,
+        f"refs/heads/{context.branch}": context.head_sha,
     }
-    for key, value in settings.items():
-        plumbing.must(own, "config", key, value)
-    base = f"refs/remotes/origin/{context.base_ref}"
-    plumbing.must(own, "update-ref", base, context.base_sha)
-    plumbing.must(own, "update-ref", f"refs/heads/{context.branch}", context.head_sha)
-    plumbing.must(own, "symbolic-ref", "HEAD", f"refs/heads/{context.branch}")
+    git.set_refs(own, refs)
+    (own / "HEAD").write_text(f"ref: refs/heads/{context.branch}\n")
+    with (own / "config").open("a") as config:
+        config.write(f"[user]\n\tname = {context.identity.name}\n")
+        config.write(f"\temail = {context.identity.email}\n")
     plumbing.must(own, "reset", "--quiet", "--hard", more={"GIT_WORK_TREE": str(workspace)})
 
 
@@ -78,7 +77,7 @@ def collect(directory: Path, workspace: Path, *, context: Context, message: str)
         notes.append("the agent's own git history is not readable; only its files count")
     _exclude_litter(directory)
     tree = git.snapshot(directory, workspace, on=tip or start)
-    if tip and not git.is_linear(directory, start=start, tip=tip):
+    if tip and git.line(directory, start=start, tip=tip) is None:
         notes.append("the agent rewrote history or merged; its files became one commit")
         tip = ""
     tip = tip or start
@@ -93,7 +92,7 @@ def bundle_work(directory: Path, target: Path, *, start: str, tip: str) -> tuple
     """Write the commits between `start` and `tip` for the pods that follow; answers their ids."""
     found = git.commits(directory, start=start, tip=tip)
     if found:
-        git.create_bundle(directory, target, tips={handover.WORK: tip}, without=[start])
+        bundles.write(directory, target, tips={handover.WORK: tip}, without=[start])
     return found
 
 

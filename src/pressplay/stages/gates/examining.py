@@ -6,7 +6,7 @@ Asked twice: by `verify`, and again by `publish`, which does not believe it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pressplay.base import redaction
@@ -28,9 +28,9 @@ def examine(directory: Path, *, context: Context, tip: str) -> tuple[str, ...]:
     start = context.head_sha
     if tip == start:
         return ()
-    if not git.is_linear(directory, start=start, tip=tip):
+    commits = git.line(directory, start=start, tip=tip)
+    if commits is None:
         return ("the commits do not simply go on from the head that the run began with",)
-    commits = git.commits(directory, start=start, tip=tip)
     if len(commits) > COMMITS_LIMIT:
         return (f"there are {len(commits)} commits; at most {COMMITS_LIMIT} are allowed",)
     reasons: dict[str, None] = {}
@@ -47,32 +47,32 @@ def _commit(directory: Path, context: Context, *, parent: str, sha: str) -> Iter
     if len(changes) > PATHS_LIMIT:
         yield f"commit {sha[:10]} changes {len(changes)} files; at most {PATHS_LIMIT} are allowed"
         return
-    if any(each != context.identity for each in git.identities(directory, sha)):
+    record = git.record(directory, sha)
+    if {record.author, record.committer} != {context.identity}:
         yield f"commit {sha[:10]} is not by {context.identity.name}: its author was changed"
-    too_large = False
-    for change in changes:
-        reason = rules.judge_path(change)
-        if reason:
-            yield reason
-        content = _content(directory, change)
-        too_large = too_large or bool(content and not rules.is_link(change))
-        if content:
-            yield content
+    yield from (reason for change in changes if (reason := rules.judge_path(change)))
+    yield from _links(directory, changes)
     if context.role == handover.TESTING:
         yield from rules.judge_tests_only(changes, context.policy.policy.qa.paths)
-    if not too_large and _has_secret(directory, parent=parent, sha=sha):
+    too_large = _sizes(directory, changes)
+    yield from too_large
+    # A file that is refused for its size alone is not read into memory as well.
+    added = "" if too_large else git.added_text(directory, parent, sha)
+    if redaction.has_secret(added) or redaction.has_secret(record.message):
         yield f"commit {sha[:10]} adds text that looks like a secret; take it out of the history"
 
 
-def _content(directory: Path, change: Change) -> str:
-    if rules.is_link(change):
-        target = git.blob(directory, change.new_blob).decode(errors="replace")
-        return rules.judge_link(change, target)
-    if rules.is_file(change):
-        return rules.judge_size(change, git.blob_size(directory, change.new_blob))
-    return ""
+def _links(directory: Path, changes: Sequence[Change]) -> Iterator[str]:
+    for change in changes:
+        if rules.is_link(change):
+            target = git.blob(directory, change.new_blob).decode(errors="replace")
+            reason = rules.judge_link(change, target)
+            if reason:
+                yield reason
 
 
-def _has_secret(directory: Path, *, parent: str, sha: str) -> bool:
-    added = git.added_text(directory, parent, sha)
-    return redaction.has_secret(added) or redaction.has_secret(git.message_of(directory, sha))
+def _sizes(directory: Path, changes: Sequence[Change]) -> list[str]:
+    present = [change for change in changes if rules.is_file(change)]
+    sizes = git.blob_sizes(directory, [change.new_blob for change in present])
+    judged = (rules.judge_size(*pair) for pair in zip(present, sizes, strict=True))
+    return [reason for reason in judged if reason]

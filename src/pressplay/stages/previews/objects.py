@@ -18,6 +18,7 @@ CSI_DRIVER = "artifacts.pressplay.dev"
 PORT = 8080
 """Where the app listens, in its PORT variable; the embedded runtime puts another one there."""
 
+NAME = "app.kubernetes.io/name"
 PREVIEW = "preview"
 PULL = "pr"
 REPOSITORY = "pressplay.dev/repo"
@@ -88,8 +89,8 @@ def contents(preview: Preview) -> list[dict[str, Any]]:
 
 def deployment(preview: Preview) -> dict[str, Any]:
     """The app: built by init container, one replica, replaced as a whole by the next head."""
-    app = {"app.kubernetes.io/name": preview.names.release}
-    labels = app | {SHA: preview.sha}
+    app = {NAME: preview.names.release}
+    labels = app | {SHA: preview.sha, WORKFLOW: names.cut(preview.run)}
     return _object(
         preview,
         "apps/v1",
@@ -170,6 +171,12 @@ def _container(name: str, command: list[str]) -> dict[str, Any]:
     }
 
 
+def pod_selector(preview: Preview) -> str:
+    """Finds the pods of this deploy: not those of an older head, nor of an older run's try."""
+    run = names.cut(preview.run)
+    return f"{NAME}={preview.names.release},{SHA}={preview.sha},{WORKFLOW}={run}"
+
+
 def _service(preview: Preview) -> dict[str, Any]:
     return _object(
         preview,
@@ -178,7 +185,7 @@ def _service(preview: Preview) -> dict[str, Any]:
         name=preview.names.release,
         spec={
             "type": "NodePort",
-            "selector": {"app.kubernetes.io/name": preview.names.release},
+            "selector": {NAME: preview.names.release},
             "ports": [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}],
         },
     )

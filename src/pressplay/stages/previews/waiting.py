@@ -128,9 +128,7 @@ def _crash(container: Mapping[str, Any], waiting: Mapping[str, Any]) -> str:
 
 
 def _pods(kube: KubeClient, preview: Preview) -> list[dict[str, Any]]:
-    """The pods of this head; an older head's pod may still be ending."""
-    selector = f"app.kubernetes.io/name={preview.names.release},{objects.SHA}={preview.sha}"
-    return kube.list("Pod", preview.names.namespace, labels=selector)
+    return kube.list("Pod", preview.names.namespace, labels=objects.pod_selector(preview))
 
 
 def _failed(kube: KubeClient, preview: Preview, failure: Failure) -> str:

@@ -92,7 +92,7 @@ def _edits(node: ast.AST) -> Iterator[_Edit]:
         if isinstance(value, list):
             yield from _of_body(node, value)
             for child in value:
-                if isinstance(child, ast.AST) and not _is_docstring(child):
+                if isinstance(child, ast.AST) and not _is_dead(child):
                     yield from _edits(child)
         elif isinstance(value, ast.AST):
             yield from _edits(value)
@@ -103,7 +103,7 @@ def _of_body(node: ast.AST, body: list[ast.stmt]) -> Iterator[_Edit]:
     if isinstance(node, ast.Module):
         return
     for index, statement in enumerate(body):
-        if isinstance(statement, _DROPPED) and not _is_docstring(statement):
+        if isinstance(statement, _DROPPED) and not _is_dead(statement):
             yield _Edit(statement.lineno, "drop the statement", body, index, ast.Pass())
 
 
@@ -148,10 +148,6 @@ def _is_none(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
 
 
-def _is_docstring(node: ast.AST) -> bool:
-    """A string that stands alone: documentation or dead, no test can notice it."""
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
+def _is_dead(node: ast.AST) -> bool:
+    """A value that stands alone (documentation, an ellipsis): no test can notice it."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

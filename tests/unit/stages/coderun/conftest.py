@@ -24,7 +24,7 @@ from pressplay.forge import git_auth, tokens
 from pressplay.forge.local.app import build
 from pressplay.forge.local.operator import Operator
 from pressplay.forge.tokens import AppKey
-from pressplay.stages import git, handover, prepare, publish, wrapper
+from pressplay.stages import bundles, git, handover, prepare, publish, wrapper
 from pressplay.stages.agents import running
 from pressplay.stages.environment import StageEnvironment
 from pressplay.stages.gates import verifying
@@ -145,8 +145,8 @@ class Pods:
     def files(self) -> dict[str, bytes]:
         """The files at the newest commit of the agent's work."""
         directory = self.root / f"looking-{next(_numbers)}"
-        git.fetch_bundle(directory, self.root / "prepare/out" / handover.SOURCE)
-        git.fetch_bundle(directory, self.root / "agent/out" / handover.CHANGES)
+        bundles.take(directory, self.root / "prepare/out" / handover.SOURCE)
+        bundles.take_foreign(directory, self.root / "agent/out" / handover.CHANGES)
         tree = directory.with_suffix(".tree")
         git.export_tree(directory, self.result()["head"], tree)
         return {
@@ -183,7 +183,7 @@ class Pods:
         git.fetch_commit(directory, url=str(origin), sha=head)
         git.fetch_commit(directory, url=str(origin), sha=base)
         tips = {handover.BASE: base, handover.HEAD: head}
-        git.create_bundle(directory, env.out / handover.SOURCE, tips=tips)
+        bundles.write(directory, env.out / handover.SOURCE, tips=tips)
         handover.write(env, handover.CONTEXT, context.to_json())
         env.write_output(handover.TASK, "# Task\n")
         env.write_output(handover.SYSTEM, "Be good.\n")

@@ -1,4 +1,4 @@
-"""Prepare's pod against a local forge: where the work starts, what the task says, whose word counts."""
+"""Prepare's pod against a local forge: where the work starts, and whose word counts."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from pressplay.stages import git
+from pressplay.base.redaction import Secret
+from pressplay.forge.client import Forge
+from pressplay.stages import bundles, prepare, wrapper
 
 POLICY = "version: 1\nlanguage: python\nqa: {paths: ['tests/**', 'checks/**']}\n"
 START = {"app.py": "x = 1\n", ".pressplay.yaml": POLICY}
@@ -46,7 +48,7 @@ def test_an_issue_gets_a_branch_of_its_own_from_the_base(started: Any, tmp_path:
     assert found["author"]["name"] == "rex[bot]"
     assert (found["title"], found["timeout_s"], found["fork"]) == ("Count", 100, False)
     bundle = tmp_path / "pods/prepare/out/workspace/source.bundle"
-    assert git.fetch_bundle(tmp_path / "clean", bundle) == {"base": head, "head": head}
+    assert bundles.take(tmp_path / "clean", bundle) == {"base": head, "head": head}
     assert json.loads(pods.out("prepare", "workspace/request.json")) == pods.request
     assert json.loads(pods.out("prepare", "workspace/policy.json")) == found["policy"]
     assert pods.out("prepare", "workspace/system.md") == "Be good.\n"
@@ -207,8 +209,6 @@ def test_a_missing_prompt_names_both_places(started: Any, tmp_path: Path) -> Non
     pods = started.pods(tmp_path / "pods", role="rex", issue=issue(started))
     env = pods.env("prepare")
     (env.agents_dir / "default_system-prompt.md").unlink()
-    from pressplay.stages import prepare, wrapper
-
     assert wrapper.run("prepare", prepare.run, env) == 2
     assert pods.reason("prepare") == (
         "Error: System prompt not found at /etc/agents/rex_system-prompt.md "
@@ -217,9 +217,6 @@ def test_a_missing_prompt_names_both_places(started: Any, tmp_path: Path) -> Non
 
 
 def open_pull(world: Any, branch: str) -> int:
-    from pressplay.base.redaction import Secret
-    from pressplay.forge.client import Forge
-
     with Forge(api_url=f"{world.url}/api/v3", token=Secret(world.token())) as forge:
         made = forge.open_pull(
             "captain", world.repo, head=branch, base="main", title="A change", body=""

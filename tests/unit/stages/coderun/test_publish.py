@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from pressplay.base.redaction import Secret
+from pressplay.forge.client import Forge
+from pressplay.stages import publish, wrapper
+
 START = {"app.py": "x = 1\n", "tests/test_app.py": "def test_it() -> None:\n    assert True\n"}
 Through = Callable[..., Any]
 
@@ -189,6 +193,20 @@ def test_a_protected_branch_is_never_pushed(through: Through, world: Any) -> Non
     assert world.head(branch) == before
 
 
+def test_a_pull_request_from_the_default_branch_gets_no_push(through: Through, world: Any) -> None:
+    world.push({"old.py": "o = 1\n"}, branch="release")
+    world.push({"app.py": "x = 2\n"})
+    with Forge(api_url=f"{world.url}/api/v3", token=Secret(world.token())) as forge:
+        made = forge.open_pull(
+            "captain", world.repo, head="main", base="release", title="Forward", body=""
+        )
+    pods = through(pr=str(made.number), ref="main", sha=world.head("main"))
+    before = world.head("main")
+    assert pods.run("publish") == 1
+    assert "main is the default branch" in pods.reason("publish")
+    assert world.head("main") == before
+
+
 def test_a_pull_request_that_was_closed_meanwhile_gets_no_push(
     through: Through, world: Any
 ) -> None:
@@ -229,7 +247,5 @@ def test_a_missing_token_is_said(through: Through) -> None:
     pods = through()
     env = pods.env("publish")
     env.token_file.unlink()
-    from pressplay.stages import publish, wrapper
-
     assert wrapper.run("publish", publish.run, env) == 2
     assert "No token at" in pods.reason("publish")

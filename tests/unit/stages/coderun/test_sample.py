@@ -27,8 +27,9 @@ def test_the_scripted_agent_takes_the_sample_through_all_gates(world: Any, tmp_p
     )
     scenario = {"scenario.yaml": (SAMPLE / "scenario.yaml").read_text()}
     request: dict[str, Any] = {"ref": "main", "sha": base}
+    runs: dict[str, Any] = {}
     for role in ("rex", "clippy", "qa"):
-        pods = world.pods(
+        pods = runs[role] = world.pods(
             tmp_path / role,
             role=role,
             issue=str(issue.number),
@@ -47,6 +48,7 @@ def test_the_scripted_agent_takes_the_sample_through_all_gates(world: Any, tmp_p
             "ref": pods.out("publish", "ref"),
             "sha": pods.out("publish", "head-sha"),
         }
+    pods = runs["qa"]
     log = pods.artifact("verify", "qa/proof/tests.txt").read_text()
     assert "fails on the base, as it must: tests.test_count" in log
     assert "mutant" not in log

@@ -233,6 +233,13 @@ def test_an_app_that_crashes_ends_it_with_its_last_words(scene: Scene) -> None:
     assert "cannot read config" in outcome.reason
 
 
+def test_a_failure_of_an_earlier_run_is_not_taken_for_its_own(scene: Scene) -> None:
+    with scene.playing(build_exit=2):
+        assert deploying.run(scene.env()).ending is Ending.FAIL
+    with scene.playing():
+        assert deploying.run(scene.env(run="run-2")).ending is Ending.PASS
+
+
 def test_a_preview_that_never_answers_ends_with_the_deadline(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

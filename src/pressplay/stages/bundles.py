@@ -1,0 +1,100 @@
+"""Git bundles: how commits travel between pods that share no volume.
+
+The commits of one bundle have names, which stand in it as `refs/pressplay/NAME`. Taking one in
+makes its commits present in our git directory and moves no ref there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pressplay.base.errors import Refused
+from pressplay.stages import git, plumbing
+
+FOREIGN_LIMIT = 256 * 1024 * 1024
+"""Largest bundle of an agent's commits, in bytes: it is read into memory."""
+
+HEADER_LIMIT = 64 * 1024
+
+_PREFIX = "refs/pressplay/"
+
+# Source: git's manual page gitformat-bundle; prerequisites begin with a minus.
+_SIGNATURE = b"# v2 git bundle\n"
+_TIP = re.compile(rb"([0-9a-f]{40}) " + _PREFIX.encode() + rb"([a-z]{1,20})")
+_PREREQUISITE = re.compile(rb"-([0-9a-f]{40})( .*)?")
+
+
+def write(
+    directory: Path, target: Path, *, tips: Mapping[str, str], without: Sequence[str] = ()
+) -> None:
+    """Write a bundle with the commits of `tips` (name to commit) that `without` does not reach.
+
+    Git refuses a bundle without a commit.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    git.set_refs(directory, {f"{_PREFIX}{name}": sha for name, sha in tips.items()})
+    names = [f"{_PREFIX}{name}" for name in tips]
+    excluded = [f"^{sha}" for sha in without]
+    plumbing.must(
+        directory,
+        *("bundle", "create", "--version=2", "--quiet", str(target.absolute())),
+        *names,
+        *excluded,
+    )
+
+
+def take(directory: Path, bundle: Path) -> dict[str, str]:
+    """Take in a bundle of ours; name to commit. Raises Refused for what is none."""
+    git.init(directory)
+    finished = plumbing.call(directory, "bundle", "unbundle", str(bundle.absolute()))
+    if not finished.ok:
+        raise plumbing.failure(finished, f"Bundle {bundle.name} is not usable")
+    pairs = (line.split(" ", 1) for line in finished.text().splitlines())
+    return {name.removeprefix(_PREFIX): sha for sha, name in pairs}
+
+
+def take_foreign(directory: Path, bundle: Path) -> dict[str, str]:
+    """Take in a bundle that an agent could reach: every object checked, every link followed.
+
+    Raises Refused for one that is damaged, too large, or rests on commits that are missing.
+    """
+    if bundle.stat().st_size > FOREIGN_LIMIT:
+        raise Refused(f"Bundle {bundle.name} is larger than {FOREIGN_LIMIT >> 20} MiB")
+    header, pack = _split(bundle)
+    tips, prerequisites = _read_header(header, bundle.name)
+    for sha in prerequisites:
+        if not git.has_commit(directory, sha):
+            raise Refused(f"Bundle {bundle.name} rests on commit {sha[:10]}, which is not known")
+    finished = plumbing.call(
+        directory, "index-pack", "--stdin", "--fix-thin", "--strict", stdin=pack
+    )
+    if not finished.ok:
+        raise plumbing.failure(finished, f"Bundle {bundle.name} holds what git refuses")
+    for name, sha in tips.items():
+        if not git.has_commit(directory, sha):
+            raise Refused(f"Bundle {bundle.name} does not hold the commit that it calls {name}")
+    return tips
+
+
+def _split(bundle: Path) -> tuple[bytes, bytes]:
+    data = bundle.read_bytes()
+    end = data.find(b"\n\n", 0, HEADER_LIMIT)
+    if not data.startswith(_SIGNATURE) or end < 0:
+        raise Refused(f"{bundle.name} is no bundle of ours")
+    return data[len(_SIGNATURE) : end], data[end + 2 :]
+
+
+def _read_header(header: bytes, name: str) -> tuple[dict[str, str], list[str]]:
+    """Tips by name, and the commits that the bundle rests on."""
+    tips: dict[str, str] = {}
+    prerequisites: list[str] = []
+    for line in header.split(b"\n"):
+        if found := _PREREQUISITE.fullmatch(line):
+            prerequisites.append(found[1].decode())
+        elif found := _TIP.fullmatch(line):
+            tips[found[2].decode()] = found[1].decode()
+        else:
+            raise Refused(f"{name} has a header line that no bundle of ours has")
+    return tips, prerequisites

@@ -1,0 +1,214 @@
+"""A server of its own for each test, and the command line as a user would call it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pressplay import app
+from pressplay.base.redaction import Secret
+from pressplay.cli import local_server
+from pressplay.cluster.kube import KubeClient
+from pressplay.forge.client import Forge
+from pressplay.forge.local.operator import Operator
+
+_TIMEOUT_S = 300
+
+
+@dataclass(frozen=True)
+class Called:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> dict[str, Any]:
+        """Standard output as JSON."""
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+
+class Machine:
+    """One state folder with its server."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+
+    def call(self, *arguments: str | Path, cwd: Path | None = None) -> Called:
+        """Run `pressplay` with this state folder."""
+        done = subprocess.run(
+            [sys.executable, "-m", "pressplay.cli", "--state", self.state, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            cwd=cwd,
+            check=False,
+        )
+        return Called(done.returncode, done.stdout, done.stderr)
+
+    @property
+    def address(self) -> app.Address:
+        """The server, started if need be."""
+        return local_server.ensure(self.state)
+
+    def kube(self) -> KubeClient:
+        """The server's API as the operator."""
+        address = self.address
+        return KubeClient(url=address.kube_url, token=Secret(address.operator_token))
+
+    def operator(self) -> Operator:
+        """The operator's side of the local forge."""
+        address = self.address
+        return Operator(address.forge_url, address.operator_token)
+
+    def forge(self) -> Forge:
+        """The local forge, read as the operator."""
+        address = self.address
+        return Forge(api_url=f"{address.forge_url}/api/v3", token=Secret(address.operator_token))
+
+    def kill(self) -> None:
+        """kill -9, if a server runs."""
+        address = app.read_address(self.state)
+        if address is not None:
+            os.kill(address.pid, signal.SIGKILL)
+            _reap(address.pid)
+
+    def world(self) -> dict[str, Any]:
+        """What is outside of us, in a form that two runs of the same work share."""
+        with self.operator() as operator, self.forge() as forge, self.kube() as kube:
+            repositories = operator.repositories()
+            return {
+                "repositories": {
+                    found.name: self._repository(forge, found.owner, found.name)
+                    for found in repositories
+                },
+                "namespaces": sorted(
+                    each["metadata"]["name"] for each in kube.list("Namespace", "")
+                ),
+                "deployments": sorted(
+                    each["metadata"]["name"] for each in kube.list("Deployment", "")
+                ),
+                "alarms": [alarm.path for alarm in operator.alarms()],
+            }
+
+    def _repository(self, forge: Forge, owner: str, name: str) -> dict[str, Any]:
+        bare = next(self.state.glob(f"forge/**/{name}.git"), None) or self._bare()
+        pulls = forge.pulls(owner, name, state="all")
+        return {
+            "refs": _refs(bare),
+            "pulls": [
+                {
+                    "number": pull.number, "state": pull.state, "merged": pull.merged,
+                    "head": pull.head_ref, "title": pull.title, "author": pull.author,
+                    "reviews": [
+                        (review.author, review.state, review.commit_id == pull.head_sha)
+                        for review in forge.reviews(owner, name, pull.number)
+                    ],
+                    "checks": sorted(
+                        (check.name, check.conclusion, check.external_id)
+                        for check in forge.check_runs(owner, name, pull.head_sha)
+                    ),
+                    "comments": len(forge.issue_comments(owner, name, pull.number)),
+                }
+                for pull in pulls
+            ],
+        }
+
+    def _bare(self) -> Path:
+        return next(self.state.glob("forge/**/HEAD")).parent
+
+
+def _refs(bare: Path) -> dict[str, list[str]]:
+    """Branches with their trees and messages: commit ids hold the time and differ."""
+    names = _git(bare, "for-each-ref", "--format=%(refname)", "refs/heads").split()
+    return {
+        name: _git(bare, "log", "--format=%T %an %s", name).splitlines() for name in sorted(names)
+    }
+
+
+def _git(where: Path, *arguments: str) -> str:
+    command: list[str] = ["git", "-c", "safe.directory=*", "-C", str(where), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def _reap(pid: int) -> None:
+    """Wait for the end of a process, our child or not."""
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        while Path(f"/proc/{pid}").exists() and "Z" not in _state(pid):
+            signal.sigtimedwait([], 0.01)
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"
+
+
+@pytest.fixture(scope="session")
+def new_machine() -> Callable[[Path], Machine]:
+    """Makes a machine on a folder; whoever asks also kills it."""
+    return Machine
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """A fresh machine; at the end its server is gone and no merge was ever asked for."""
+    made = Machine(tmp_path / "state")
+    yield made
+    alarms = made.world()["alarms"] if app.read_address(made.state) is not None else []
+    made.kill()
+    assert alarms == []
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A small project that knows nothing of us: an HTTP service with a test."""
+    path = tmp_path / "greeter"
+    (path / "tests").mkdir(parents=True)
+    (path / "greeter.py").write_text(
+        "import os\n"
+        "from http.server import BaseHTTPRequestHandler, HTTPServer\n\n\n"
+        "def answer(path):\n"
+        '    return (200, "hello") if path == "/" else (404, "no")\n\n\n'
+        "class Handler(BaseHTTPRequestHandler):\n"
+        "    def do_GET(self):\n"
+        "        code, text = answer(self.path)\n"
+        "        self.send_response(code)\n"
+        "        self.end_headers()\n"
+        "        self.wfile.write(text.encode())\n\n\n"
+        'if __name__ == "__main__":\n'
+        '    HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()\n'
+    )
+    (path / "tests" / "test_greeter.py").write_text(
+        "import greeter\n\n\ndef test_it_greets():\n"
+        '    assert greeter.answer("/")[1].startswith("hello")\n'
+    )
+    (path / "conftest.py").write_text("")
+    (path / ".pressplay.yaml").write_text(
+        "version: 1\nlanguage: python\npreview:\n  process:\n"
+        "    command: [python3, greeter.py]\n    ready: /healthz-is-not-there\n".replace(
+            "/healthz-is-not-there", "/"
+        )
+        + "acceptance:\n  load: {rate: 200, samples: 100, timeout_s: 2}\n"
+        "  endpoints:\n    - {path: /, expect: 200}\n"
+    )
+    for arguments in (
+        ("init", "-q", "-b", "trunk"),
+        ("add", "-A"),
+        ("-c", "user.name=a", "-c", "user.email=a@localhost", "commit", "-qm", "start"),
+    ):
+        _git(path, *arguments)
+    return path
