@@ -5,10 +5,9 @@ Speaks to the server through its published interfaces only.
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
-import tarfile
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from pressplay.cli.workspaces import Workspace
 from pressplay.cluster.kube import KubeClient
 from pressplay.cluster.port import AlreadyExists, Object
 from pressplay.forge.local.operator import Operator
+from pressplay.stages import extracting
 
 PIPELINE = "implementation-dag"
 _TRIES = 50
@@ -304,6 +304,8 @@ def _take_bundle(session: Session) -> str:
         return ""
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        archive.extractall(target, filter="data")
+    with tempfile.NamedTemporaryFile(suffix=".tar") as archive:
+        archive.write(data)
+        archive.flush()
+        extracting.extract(Path(archive.name), target)
     return str(target)

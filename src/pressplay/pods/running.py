@@ -167,7 +167,10 @@ class PodRun:
         await self._over.wait()
 
     def log_path(self, container: str) -> Path:
-        """All that the container printed, mode 0600 and without a limit; it may not exist yet."""
+        """All that the container printed, mode 0600, without a limit.
+
+        Empty, or not there, before the container starts.
+        """
         return self._folder.path / f"{self._container(container).name}.log"
 
     def export(self, *, container: str, path: str, target: Path) -> bool:

@@ -61,10 +61,12 @@ class Spares:
 
     def _clean(self, shape: Shape, folder: Path) -> bool:
         images = dict(shape)
-        with os.scandir(folder) as entries:
-            for entry in list(entries):
-                if entry.name not in images:
-                    files.remove_tree(Path(entry.path))
+        logs = {f"{name}.log" for name in images}
+        for entry in folder.iterdir():
+            if entry.name in logs:
+                os.truncate(entry, 0)
+            elif entry.name not in images:
+                files.remove_tree(entry)
         for name, image in images.items():
             if image not in self._skeletons:
                 self._skeletons[image] = _skeleton(image)

@@ -156,7 +156,7 @@ def _push(publication: Publication, *, standing: str) -> None:
     """Fast-forward only. A repetition finds its own commit there and does nothing."""
     env, context, tip = publication.env, publication.context, publication.tip
     directory, branch = publication.directory, context.branch
-    if False:
+    if standing == tip:
         env.log("already_pushed", branch=branch, sha=tip)
         return
     if standing and not git.is_ancestor(directory, standing, tip):

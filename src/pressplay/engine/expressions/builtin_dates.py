@@ -25,7 +25,9 @@ def _date(text: str, layout: str = "", zone: str = "") -> datetime:
     return dates.read(text, layout, zone=where) if layout else dates.read_usual(text, zone=where)
 
 
-def _add_date(moment: datetime, years: int, months: int, days: int) -> datetime:
+def _add_date(  # noqa: PLR0917 - called with the expression's arguments
+    moment: datetime, years: int, months: int, days: int
+) -> datetime:
     count = moment.year * 12 + moment.month - 1 + years * 12 + months
     year, month = divmod(count, 12)
     if not 1 <= year <= 9999:

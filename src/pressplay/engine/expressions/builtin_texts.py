@@ -46,7 +46,9 @@ def split(text: str, separator: str, count: int = -1) -> list[str]:
     return list(text)
 
 
-def replace(run: Run, text: str, old: str, new: str, count: int = -1) -> str:
+def replace(  # noqa: PLR0917 - called with the expression's arguments
+    run: Run, text: str, old: str, new: str, count: int = -1
+) -> str:
     """The text with `old` replaced, paid for beforehand."""
     found = text.count(old) if count < 0 else min(count, len(text) + 1)
     run.budget.reserve(len(text) + found * len(new))

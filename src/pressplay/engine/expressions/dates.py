@@ -16,9 +16,10 @@ from pressplay.engine.expressions.errors import Fault
 from pressplay.engine.expressions.values import Duration, wrap
 
 MONTHS = (
-    "January February March April May June July August September October November December"
-).split()
-DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 # What `date(text)` tries when no layout is given, in this order.
 USUAL_LAYOUTS = (

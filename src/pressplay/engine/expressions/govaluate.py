@@ -196,9 +196,9 @@ class _Search(Binary):
 
     def evaluate(self, frame: Frame) -> object:
         text, pattern = self.left.evaluate(frame), self.right.evaluate(frame)
+        if not (isinstance(text, str) and isinstance(pattern, str)):
+            raise Fault("a regular expression compares two strings", position=self.position)
         try:
-            if not (isinstance(text, str) and isinstance(pattern, str)):
-                raise Fault("a regular expression compares two strings")
             found = regex.compile_pattern(pattern).is_match(text, budget=frame.run.budget)
         except Fault as fault:
             raise fault.at(self.position) from None

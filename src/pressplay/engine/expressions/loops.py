@@ -57,9 +57,10 @@ class Loop(Node):
 
     def evaluate(self, frame: Frame) -> object:
         items = self.source.evaluate(frame)
+        if not isinstance(items, list):
+            problem = f"{self.name} takes an array, not {values.kind_of(items)}"
+            raise Fault(problem, position=self.position)
         try:
-            if not isinstance(items, list):
-                raise Fault(f"{self.name} takes an array, not {values.kind_of(items)}")
             result = LOOPS[self.name](Sweep(self, items, frame))
             frame.run.budget.charge(result)
         except Fault as fault:

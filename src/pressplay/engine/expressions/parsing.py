@@ -173,11 +173,12 @@ class ExprParser(Parser):
                 return self._postfix(Literal(token.value))
             case Kind.NAME:
                 return self._named()
-        if token.is_operator("["):
-            return self._postfix(self._array())
-        if token.is_operator("{"):
-            return self._postfix(self._map())
-        raise self.unexpected()
+            case _ if token.is_operator("["):
+                return self._postfix(self._array())
+            case _ if token.is_operator("{"):
+                return self._postfix(self._map())
+            case _:
+                raise self.unexpected()
 
     def _named(self) -> Node:
         token = self.take()
@@ -307,10 +308,11 @@ class ExprParser(Parser):
                 return Literal(token.value)
             case Kind.NAME | Kind.NUMBER:
                 return Literal(token.text)
-        raise Fault(
-            f"a key must be a name, a string, or an expression in parentheses, not {token}",
-            position=token.position,
-        )
+            case _:
+                raise Fault(
+                    f"a key must be a name, a string, or an expression in parentheses, not {token}",
+                    position=token.position,
+                )
 
     def _loop(self, name: Token, first: tuple[Node, ...]) -> Node:
         self.expect("(")

@@ -97,6 +97,8 @@ def _take(value: object, step: Step) -> Iterator[object]:
                 yield from start[part]
             case list(), None:
                 yield from start
+            case _:
+                pass
 
 
 def _all_below(value: object) -> Iterator[object]:

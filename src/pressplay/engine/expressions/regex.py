@@ -18,7 +18,7 @@ from pressplay.engine.expressions.regex_parsing import Op, Program, Step, parse
 _REFERENCE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})", re.ASCII)
 
 Places = tuple[int, ...]  # start and end of the match, then of each group; -1 where it took no part
-Threads = list[tuple[int, Places]]
+Threads = list[tuple[int, Places]]  # where each is in the program, preferred ones first
 
 
 @lru_cache(maxsize=256)
@@ -112,42 +112,41 @@ class Pattern:
     def _search(self, text: str, start: int, *, budget: Budget, groups: int) -> Places | None:
         """The leftmost match, preferred as the pattern says; with no groups, any match."""
         best: Places | None = None
-        threads: Threads = []
-        seen: set[int] = set()
-        position = start - 1
-        while position < len(text):
-            position += 1
+        unset = (-1,) * max(2 * groups - 1, 0)
+        threads, seen = Threads(), set[int]()
+        position = start
+        while position <= len(text):
             if not threads:
-                if best is not None:
-                    return best
-                position = text.find(self._prefix, position)
+                # Nothing is under way: a match, if any is to come, begins with the prefix.
+                position = -1 if best is not None else text.find(self._prefix, position)
                 if position < 0:
-                    return None
-            if best is None:
-                fresh = (position, *(-1,) * max(2 * groups - 1, 0))
-                self._follow(0, fresh, text=text, at=position, into=threads, seen=seen)
-            budget.spend(1 + len(threads))
-            following: Threads = []
-            following_seen: set[int] = set()
-            character = text[position : position + 1]
-            for pc, places in threads:
-                step = self._steps[pc]
-                if step.op is Op.MATCH:
-                    best = (places[0], position, *places[2:])
                     break
-                if character and character in step.chars:
-                    self._follow(
-                        pc + 1,
-                        places,
-                        text=text,
-                        at=position + 1,
-                        into=following,
-                        seen=following_seen,
-                    )
+            if best is None:
+                self._follow(0, (position, *unset), text=text, at=position, into=threads, seen=seen)
+            budget.spend(1 + len(threads))
+            found, threads, seen = self._advance(threads, text=text, at=position)
+            best = best if found is None else found
             if best is not None and groups == 0:
-                return best
-            threads, seen = following, following_seen
+                break
+            position += 1
         return best
+
+    def _advance(
+        self, threads: Threads, *, text: str, at: int
+    ) -> tuple[Places | None, Threads, set[int]]:
+        """A match that ends here, if any, and the threads that take the character here.
+
+        What is less preferred than the match is dropped.
+        """
+        following, seen = Threads(), set[int]()
+        character = text[at : at + 1]
+        for pc, places in threads:
+            step = self._steps[pc]
+            if step.op is Op.MATCH:
+                return (places[0], at, *places[2:]), following, seen
+            if character and character in step.chars:
+                self._follow(pc + 1, places, text=text, at=at + 1, into=following, seen=seen)
+        return None, following, seen
 
     def _follow(
         self, pc: int, places: Places, *, text: str, at: int, into: Threads, seen: set[int]
@@ -191,9 +190,14 @@ def _holds(op: Op, text: str, at: int) -> bool:
             return at == 0 or text[at - 1] == "\n"
         case Op.LINE_END:
             return at == len(text) or text[at] == "\n"
+        case _:
+            return _is_word_edge(text, at) == (op is Op.WORD_EDGE)
+
+
+def _is_word_edge(text: str, at: int) -> bool:
     before = at > 0 and text[at - 1] in WORD
     after = at < len(text) and text[at] in WORD
-    return (before != after) == (op is Op.WORD_EDGE)
+    return before != after
 
 
 def _prefix(steps: tuple[Step, ...]) -> str:

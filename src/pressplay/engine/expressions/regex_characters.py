@@ -10,8 +10,9 @@ from pressplay.engine.expressions.errors import Fault
 
 _REMEMBERED = 4096
 _CATEGORIES = frozenset(
-    "L Lu Ll Lt Lm Lo M Mn Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S Sm Sc Sk So "
-    "Z Zs Zl Zp C Cc Cf Co".split()
+    {"L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Mn", "Mc", "Me", "N", "Nd", "Nl", "No"}
+    | {"P", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "S", "Sm", "Sc", "Sk", "So"}
+    | {"Z", "Zs", "Zl", "Zp", "C", "Cc", "Cf", "Co"}
 )
 
 

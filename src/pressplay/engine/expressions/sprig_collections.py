@@ -7,7 +7,7 @@ documentation, the chapters "Lists and List Functions", "Dictionaries and Dict F
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from pressplay.engine.expressions import builtin_collections, encoding, printing, values
@@ -129,7 +129,7 @@ def _kind(value: object) -> str:
     return _GO_KINDS.get(kind, kind)
 
 
-_LISTS = {
+_LISTS: Mapping[str, Callable[..., object]] = {
     "first(array)": lambda items: items[0] if items else None,
     "last(array)": lambda items: items[-1] if items else None,
     "rest(array)": lambda items: items[1:] if items else None,

@@ -36,9 +36,10 @@ def to_int(value: object) -> int:
                 return _in_range(int(text, 8 if _OCTAL.fullmatch(text) else 0))
             case int() | float():
                 return values.to_int(value)
+            case _:
+                return 0
     except (ValueError, Fault):
-        pass
-    return 0
+        return 0
 
 
 def to_float(value: object) -> float:
@@ -49,9 +50,10 @@ def to_float(value: object) -> float:
                 return encoding.parse_float(value)
             case int() | float():
                 return float(value)
+            case _:
+                return 0.0
     except ValueError:
-        pass
-    return 0.0
+        return 0.0
 
 
 def _in_range(number: int) -> int:
@@ -103,7 +105,9 @@ def _rounded(value: object, places: int, threshold: float = 0.5) -> float:
     return (math.ceil(scaled) if fraction >= threshold else math.floor(scaled)) / scale
 
 
-def _steps(run: Run, start: int, stop: int, step: int) -> list[int]:
+def _steps(  # noqa: PLR0917 - called with the expression's arguments
+    run: Run, start: int, stop: int, step: int
+) -> list[int]:
     if (step > 0) != (stop > start) or step == 0:
         return []
     numbers = range(start, stop, step)
@@ -145,7 +149,9 @@ def _moment(run: Run, value: object) -> datetime:
     return run.clock.now()
 
 
-def _in_zone(run: Run, layout: str, value: object, name: str = "UTC") -> str:
+def _in_zone(  # noqa: PLR0917 - called with the expression's arguments
+    run: Run, layout: str, value: object, name: str = "UTC"
+) -> str:
     try:
         zone: tzinfo = dates.zone(name)
     except Fault:

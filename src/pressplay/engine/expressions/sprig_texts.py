@@ -15,7 +15,7 @@ import re
 import secrets
 import string
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from pressplay.base import ids
 from pressplay.engine.expressions import builtin_texts, encoding, printing, regex
@@ -120,7 +120,9 @@ def _find(run: Run, pattern: str, text: str) -> str:
     return found[0] if found else ""
 
 
-def _find_all(run: Run, pattern: str, text: str, limit: int) -> list[str]:
+def _find_all(  # noqa: PLR0917 - called with the expression's arguments
+    run: Run, pattern: str, text: str, limit: int
+) -> list[str]:
     compiled = regex.compile_pattern(pattern)
     return [
         text[places[0] : places[1]]
@@ -132,20 +134,26 @@ def _is_match(run: Run, pattern: str, text: str) -> bool:
     return regex.compile_pattern(pattern).is_match(text, budget=run.budget)
 
 
-def _replace_all(run: Run, pattern: str, text: str, template: str) -> str:
+def _replace_all(  # noqa: PLR0917 - called with the expression's arguments
+    run: Run, pattern: str, text: str, template: str
+) -> str:
     return regex.compile_pattern(pattern).replace(text, template, budget=run.budget)
 
 
-def _replace_literally(run: Run, pattern: str, text: str, replacement: str) -> str:
+def _replace_literally(  # noqa: PLR0917 - called with the expression's arguments
+    run: Run, pattern: str, text: str, replacement: str
+) -> str:
     compiled = regex.compile_pattern(pattern)
     return compiled.replace(text, replacement, budget=run.budget, expand=False)
 
 
-def _split_at(run: Run, pattern: str, text: str, limit: int) -> list[str]:
+def _split_at(  # noqa: PLR0917 - called with the expression's arguments
+    run: Run, pattern: str, text: str, limit: int
+) -> list[str]:
     return regex.compile_pattern(pattern).split(text, limit=limit, budget=run.budget)
 
 
-_REGEX = {
+_REGEX: Mapping[str, Callable[..., object]] = {
     "egexMatch(string, string)": _is_match,
     "egexFind(string, string)": _find,
     "egexFindAll(string, string, int)": _find_all,

@@ -5,14 +5,14 @@ Both dialects build these nodes; what an operator does is handed to the node by 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pressplay.engine.expressions import values
 from pressplay.engine.expressions.errors import Fault
 from pressplay.engine.expressions.functions import Function, Run
 
-_SIZED = frozenset({str, list, dict})
+_SIZED: Container[type] = frozenset({str, list, dict})
 
 
 class Item:
@@ -36,8 +36,8 @@ class Frame:
     item: Item | None = None
 
 
-class Absent(Exception):  # noqa: N818 - no error: how `?.` leaves the rest of its chain
-    """An optional member of nil was asked for: the whole chain is nil."""
+class Absent(Exception):
+    """No error: an optional member of nil was asked for, and so the whole chain is nil."""
 
 
 class Node:
@@ -114,7 +114,7 @@ class Member(Node):
             raise Absent
         key = self.key.evaluate(frame)
         if base.__class__ is dict and key.__class__ is str:
-            return base.get(key)  # type: ignore[attr-defined,no-any-return] # its class says so
+            return base.get(key)
         try:
             return _fetch(base, key)
         except Fault as fault:

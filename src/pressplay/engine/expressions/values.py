@@ -94,6 +94,8 @@ def less(left: object, right: object) -> bool:
     match left, right:
         case (str(), str()) | (datetime(), datetime()) | (Duration(), Duration()):
             return left < right  # type: ignore[operator,no-any-return] # one kind on both sides
+        case _:
+            pass
     if is_number(left) and is_number(right):
         return left < right  # type: ignore[operator,no-any-return] # both are numbers
     raise Fault(f"invalid operation: {kind_of(left)} < {kind_of(right)}")
@@ -111,7 +113,8 @@ def add(left: object, right: object) -> object:
             datetime() as moment,
         ):
             return moved(moment, span)
-    return _arithmetic(left, right, sign="+")
+        case _:
+            return _arithmetic(left, right, sign="+")
 
 
 def subtract(left: object, right: object) -> object:
@@ -123,7 +126,8 @@ def subtract(left: object, right: object) -> object:
             return moved(left, Duration(-right.nanoseconds))
         case Duration(), Duration():
             return Duration(wrap(left.nanoseconds - right.nanoseconds))
-    return _arithmetic(left, right, sign="-")
+        case _:
+            return _arithmetic(left, right, sign="-")
 
 
 def multiply(left: object, right: object) -> object:
@@ -133,7 +137,8 @@ def multiply(left: object, right: object) -> object:
             return Duration(to_int(left.nanoseconds * right))
         case int() | float(), Duration():
             return Duration(to_int(left * right.nanoseconds))
-    return _arithmetic(left, right, sign="*")
+        case _:
+            return _arithmetic(left, right, sign="*")
 
 
 def divide(left: object, right: object) -> float:
@@ -173,15 +178,14 @@ def power(left: object, right: object) -> float:
 def negate(value: object) -> object:
     """The unary `-`."""
     match value:
-        case bool():
-            pass
-        case int():
+        case int() if not isinstance(value, bool):
             return wrap(-value)
         case float():
             return -value
         case Duration():
             return Duration(wrap(-value.nanoseconds))
-    raise Fault(f"invalid operation: - {kind_of(value)}")
+        case _:
+            raise Fault(f"invalid operation: - {kind_of(value)}")
 
 
 def to_int(value: object) -> int:
@@ -242,7 +246,7 @@ _FLOAT_OPERATIONS: Mapping[str, Callable[[float, float], float]] = {
 
 def _arithmetic(left: object, right: object, *, sign: str) -> int | float:
     if left.__class__ is int and right.__class__ is int:
-        return wrap(_INT_OPERATIONS[sign](left, right))  # type: ignore[arg-type] # both are ints
+        return wrap(_INT_OPERATIONS[sign](left, right))
     if is_number(left) and is_number(right):
         return _FLOAT_OPERATIONS[sign](to_float(left), to_float(right))
     raise Fault(f"invalid operation: {kind_of(left)} {sign} {kind_of(right)}")
