@@ -108,8 +108,12 @@ class Machine:
             "refs": _refs(bare),
             "pulls": [
                 {
-                    "number": pull.number, "state": pull.state, "merged": pull.merged,
-                    "head": pull.head_ref, "title": pull.title, "author": pull.author,
+                    "number": pull.number,
+                    "state": pull.state,
+                    "merged": pull.merged,
+                    "head": pull.head_ref,
+                    "title": pull.title,
+                    "author": pull.author,
                     "reviews": [
                         (review.author, review.state, review.commit_id == pull.head_sha)
                         for review in forge.reviews(owner, name, pull.number)

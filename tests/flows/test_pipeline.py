@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,7 +54,7 @@ def _state_of(repository: Path) -> dict[str, str]:
         "config": (repository / ".git" / "config").read_text(),
         "stash": git("stash", "list"),
         "remotes": git("remote", "-v"),
-        "files": "\n".join(sorted(os.listdir(repository / ".git"))),
+        "files": "\n".join(sorted(each.name for each in (repository / ".git").iterdir())),
     }
 
 
@@ -155,7 +154,8 @@ def test_the_same_head_in_another_run_is_covered_and_changes_nothing(machine: Ma
         second = {
             **{key: first[key] for key in ("apiVersion", "kind", "spec")},
             "metadata": {
-                "name": f"{run}-g1", "namespace": "agents",
+                "name": f"{run}-g1",
+                "namespace": "agents",
                 "labels": {
                     name: value
                     for name, value in first["metadata"]["labels"].items()

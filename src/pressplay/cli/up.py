@@ -18,5 +18,7 @@ from pressplay import app
 def command(state: Path | None, idle: float | None) -> None:
     """Serve the local runtime: API, engine, controllers and the local forge, on loopback."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # One line a request of our own says nothing that the answer does not.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     folder = state or app.default_state(os.environ)  # noqa: TID251 - the command line reads it
     asyncio.run(app.serve(app.Settings(state=folder, idle_s=idle)))

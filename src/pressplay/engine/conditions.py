@@ -1,23 +1,31 @@
 """Conditions and outputs of resource templates: selectors over paths into an object.
 
-Source: Argo's documentation, "Kubernetes Resources"; the grammar is that of label selectors.
+Source: Argo's documentation, "Kubernetes Resources", and Kubernetes' on label selectors.
 Separated by commas, all must hold for success and any one is enough for failure, as in Argo.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pressplay.base.errors import Refused
+from pressplay.engine.expressions import paths
+from pressplay.engine.expressions.errors import Fault
+from pressplay.engine.expressions.printing import to_json, to_text
 
 _REQUIREMENT = re.compile(
-    r"\s*(?P<not>!)?(?P<path>[A-Za-z0-9_./@#-]+)\s*"
-    r"(?:(?P<op>==|=|!=|>|<)\s*(?P<value>[^,()]*)|(?P<set>in|notin)\s*\((?P<values>[^)]*)\))?\s*"
+    r"""
+    \s* (?P<not>!)? \s* (?P<path>[A-Za-z0-9](?:[A-Za-z0-9_./-]*[A-Za-z0-9])?) \s*
+    (?:
+        (?P<op> == | = | != | > | < ) \s* (?P<value>[A-Za-z0-9_.-]*)
+      | (?<=\s) (?P<set> in | notin ) \s* \( (?P<values>[A-Za-z0-9_.,\s-]*) \)
+    )? \s*
+    """,
+    re.VERBOSE,
 )
-_JSON_PATH = re.compile(r"\.([A-Za-z0-9_-]+)|\[(?:'([^']*)'|\"([^\"]*)\"|(\d+))\]")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 
 
 @dataclass(frozen=True)
@@ -30,15 +38,18 @@ class Requirement:
 
     def holds(self, obj: object) -> bool:
         """Whether the object satisfies it; a path that leads nowhere satisfies only negations."""
-        found = _walk(obj, self.path)
-        if self.op in ("exists", "!"):
-            return (found is not None) == (self.op == "exists")
-        text = None if found is None else as_text(found)
-        if self.op in ("==", "in"):
-            return text in self.values
-        if self.op in ("!=", "notin"):
-            return text not in self.values
-        return _compare(text, self.op, self.values[0])
+        is_there, found = _walk(obj, self.path)
+        match self.op:
+            case "exists":
+                return is_there
+            case "!":
+                return not is_there
+            case "!=" | "notin":
+                return not is_there or as_text(found) not in self.values
+            case "==" | "in":
+                return is_there and as_text(found) in self.values
+            case _:
+                return is_there and _compare(as_text(found), self.op, self.values[0])
 
 
 @dataclass(frozen=True)
@@ -51,13 +62,13 @@ class Condition:
     @classmethod
     def parse(cls, text: str) -> Condition:
         """Read a condition. Raises Refused naming what could not be read."""
-        requirements = []
+        requirements: list[Requirement] = []
         rest = text
         while rest.strip():
             found = _REQUIREMENT.match(rest)
             if found is None or (found.end() < len(rest) and rest[found.end()] != ","):
                 raise Refused(f"condition {text!r}: cannot read {rest.strip()!r}")
-            requirements.append(_requirement(found))
+            requirements.append(_requirement(found, text))
             rest = rest[found.end() + 1 :]
         return cls(text, tuple(requirements))
 
@@ -74,60 +85,84 @@ class Condition:
 
 
 def json_path(obj: object, path: str) -> str:
-    """The text at a kubectl JSONPath such as `{.status.outputs.urls}`.
+    """The text that a kubectl JSONPath such as `{.status.outputs.urls}` makes of an object.
 
-    Objects and lists come as JSON. Raises Refused naming a path that leads nowhere.
+    Maps and lists come as JSON, several values with spaces between them, and what stands outside
+    of the braces as it is. Raises Refused naming a path that leads nowhere, where kubectl would
+    print nothing: an output that was mistyped should not pass for an empty one.
     """
-    inner = path.strip().removeprefix("{").removesuffix("}")
-    found: object = obj
-    at = 0
-    while at < len(inner):
-        step = _JSON_PATH.match(inner, at)
-        if step is None:
-            raise Refused(f"jsonPath {path}: cannot read {inner[at:]!r}")
-        name = next(part for part in step.groups() if part is not None)
-        found = _step(found, name)
-        if found is None:
-            raise Refused(f"jsonPath {path}: {name} is not found")
-        at = step.end()
-    return as_text(found)
+    if "{" not in path:
+        path = "{" + path + "}"
+    made: list[str] = []
+    end = 0
+    for place in re.finditer(r"\{([^{}]*)\}", path):
+        made.append(path[end : place.start()])
+        made.append(_values_at(obj, place[1], path))
+        end = place.end()
+    made.append(path[end:])
+    if "{" in made[-1] or "}" in "".join(made[::2]):
+        raise Refused(f"jsonPath {path}: its braces do not match")
+    return "".join(made)
 
 
 def as_text(value: object) -> str:
-    """A JSON value as text: strings as they are, all else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    """A JSON value as text: strings as they are, nothing for null, all else as JSON."""
+    if isinstance(value, str):
+        return value
+    try:
+        return "" if value is None else to_json(value, html=False)
+    except Fault:
+        return to_text(value)
 
 
-def _requirement(found: re.Match[str]) -> Requirement:
+def _values_at(obj: object, inside: str, path: str) -> str:
+    try:
+        steps = paths.parse(inside)
+    except Refused as error:
+        raise Refused(f"jsonPath {path}: {error}") from error
+    found = paths.find(obj, steps)
+    if not found:
+        raise Refused(f"jsonPath {path}: {_missing(obj, steps)} is not found")
+    return " ".join(map(as_text, found))
+
+
+def _missing(obj: object, steps: tuple[paths.Step, ...]) -> str:
+    """The first step that leads nowhere."""
+    for number, step in enumerate(steps, 1):
+        if not paths.find(obj, steps[:number]):
+            return "anything" if step.key is None else str(step.key)
+    return "anything"
+
+
+def _requirement(found: re.Match[str], text: str) -> Requirement:
     path = found["path"]
+    if found["not"] and (found["op"] or found["set"]):
+        raise Refused(f"condition {text!r}: cannot read '!' before a comparison")
     if found["set"]:
         values = tuple(each.strip() for each in found["values"].split(","))
         return Requirement(path, found["set"], values)
     if found["op"]:
         op = "==" if found["op"] == "=" else found["op"]
-        return Requirement(path, op, (found["value"].strip(),))
+        if op in "<>" and not _INTEGER.fullmatch(found["value"]):
+            raise Refused(f"condition {text!r}: cannot read {op}; it compares whole numbers only")
+        return Requirement(path, op, (found["value"],))
     return Requirement(path, "!" if found["not"] else "exists")
 
 
-def _walk(obj: object, path: str) -> object:
+def _walk(obj: object, path: str) -> tuple[bool, object]:
+    """Whether the path leads somewhere, and to what; null is something."""
     found = obj
     for name in path.split("."):
-        found = _step(found, name)
-    return found
+        if isinstance(found, Mapping) and name in found:
+            found = found[name]
+        elif isinstance(found, list) and name.isdecimal() and int(name) < len(found):
+            found = found[int(name)]
+        else:
+            return False, None
+    return True, found
 
 
-def _step(value: object, name: str) -> object:
-    if isinstance(value, Mapping):
-        return value.get(name)
-    if isinstance(value, list) and name.isdigit() and int(name) < len(value):
-        found: object = value[int(name)]
-        return found
-    return None
-
-
-def _compare(text: str | None, op: str, limit: str) -> bool:
-    try:
-        number, other = int(text or ""), int(limit)
-    except ValueError:
+def _compare(text: str, op: str, limit: str) -> bool:
+    if not _INTEGER.fullmatch(text):
         return False
-    return number > other if op == ">" else number < other
+    return int(text) > int(limit) if op == ">" else int(text) < int(limit)

@@ -7,25 +7,48 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pressplay.base.errors import Refused
 
-_TOKEN = re.compile(r"\s*(?:(&&|\|\||!|\(|\))|([A-Za-z0-9_-]+)(?:\.([A-Za-z]+))?)")
-_RESULTS: Mapping[str, frozenset[str]] = {
-    "": frozenset({"Succeeded", "Skipped", "Daemoned"}),
-    "Succeeded": frozenset({"Succeeded"}),
-    "Failed": frozenset({"Failed"}),
-    "Errored": frozenset({"Error"}),
-    "Skipped": frozenset({"Skipped"}),
-    "Omitted": frozenset({"Omitted"}),
-    "Daemoned": frozenset({"Daemoned"}),
-    # Without loops a task is one node, so that any and all of its nodes are the same.
-    "AnySucceeded": frozenset({"Succeeded"}),
-    "AllFailed": frozenset({"Failed"}),
+_TOKEN = re.compile(
+    r"\s*(?:(&&|\|\||[!()])|([A-Za-z0-9_][A-Za-z0-9_-]*)(?:\.([A-Za-z]+)(?![A-Za-z0-9_.-]))?)"
+)
+_MAX_NESTING = 50
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a task ended: its phase, and the phases of its items if it has several.
+
+    `is_forgiven` says that its own `continueOn` covers the way it failed.
+    """
+
+    phase: str
+    items: tuple[str, ...] = ()
+    is_daemoned: bool = False
+    is_forgiven: bool = False
+
+
+_Test = Callable[[Mapping[str, "str | Ended"]], bool]
+
+_RESULTS: Mapping[str, Callable[[Ended], bool]] = {
+    "Succeeded": lambda ended: ended.phase == "Succeeded",
+    "Failed": lambda ended: ended.phase == "Failed",
+    "Errored": lambda ended: ended.phase == "Error",
+    "Skipped": lambda ended: ended.phase == "Skipped",
+    "Omitted": lambda ended: ended.phase == "Omitted",
+    "Daemoned": lambda ended: ended.is_daemoned or ended.phase == "Daemoned",
+    "AnySucceeded": lambda ended: "Succeeded" in (ended.items or (ended.phase,)),
+    "AllFailed": lambda ended: set(ended.items or (ended.phase,)) == {"Failed"},
 }
 
-_Test = Callable[[Mapping[str, str]], bool]
+
+def _has_passed(ended: Ended) -> bool:
+    """What a bare task name asks."""
+    return ended.is_forgiven or any(
+        _RESULTS[result](ended) for result in ("Succeeded", "Skipped", "Daemoned")
+    )
 
 
 @dataclass(frozen=True)
@@ -34,11 +57,14 @@ class Depends:
 
     text: str
     tasks: tuple[str, ...]
-    _test: _Test
+    _test: _Test = field(repr=False, compare=False)
 
-    def holds(self, phases: Mapping[str, str]) -> bool:
-        """Whether it is true when the tasks ended in these phases. An empty sentence is true."""
-        return self._test(phases)
+    def holds(self, results: Mapping[str, str | Ended]) -> bool:
+        """Whether it is true when the tasks ended so; a phase alone is enough.
+
+        An empty sentence is true; a task that is missing has no result at all.
+        """
+        return self._test(results)
 
 
 def parse(text: str) -> Depends:
@@ -46,8 +72,7 @@ def parse(text: str) -> Depends:
     if not text.strip():
         return Depends(text, (), lambda _: True)
     parser = _Parser(text)
-    test = parser.either()
-    parser.expect_end()
+    test = parser.whole()
     return Depends(text, tuple(dict.fromkeys(parser.tasks)), test)
 
 
@@ -55,72 +80,75 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self.tasks: list[str] = []
         self._text = text
-        self._tokens = self._read(text)
-        self._at = 0
+        self._position = 0
+        self._nesting = 0
 
-    def either(self) -> _Test:
-        left = self._both()
+    def whole(self) -> _Test:
+        """The sentence up to its end."""
+        test = self._either()
+        if self._text[self._position :].strip():
+            raise self._wrong(f"unexpected {self._text[self._position :].strip()[:20]!r}")
+        return test
+
+    def _either(self) -> _Test:
+        branches = [self._both()]
         while self._take("||"):
-            left = _or(left, self._both())
-        return left
-
-    def expect_end(self) -> None:
-        if self._at < len(self._tokens):
-            raise self._wrong(f"unexpected {self._tokens[self._at][0]!r}")
+            branches.append(self._both())
+        return lambda results: any(branch(results) for branch in branches)
 
     def _both(self) -> _Test:
-        left = self._one()
+        parts = [self._one()]
         while self._take("&&"):
-            left = _and(left, self._one())
-        return left
+            parts.append(self._one())
+        return lambda results: all(part(results) for part in parts)
 
     def _one(self) -> _Test:
+        self._nesting += 1
+        if self._nesting > _MAX_NESTING:
+            raise self._wrong(f"it is nested deeper than {_MAX_NESTING}")
         if self._take("!"):
-            inner = self._one()
-            return lambda phases: not inner(phases)
-        if self._take("("):
-            inner = self.either()
+            test = _opposite(self._one())
+        elif self._take("("):
+            test = self._either()
             if not self._take(")"):
                 raise self._wrong("a ) is missing")
-            return inner
-        if self._at >= len(self._tokens):
-            raise self._wrong("it ends too early")
-        name, result = self._tokens[self._at]
-        if result is None:
-            raise self._wrong(f"unexpected {name!r}")
-        self._at += 1
-        if result not in _RESULTS:
-            raise self._wrong(f"{result!r} is no result; use one of {', '.join(_RESULTS)[2:]}")
+        else:
+            test = self._task()
+        self._nesting -= 1
+        return test
+
+    def _task(self) -> _Test:
+        found = _TOKEN.match(self._text, self._position)
+        if found is None or found[1]:
+            rest = self._text[self._position :].strip()
+            raise self._wrong(f"unexpected {rest[:20]!r}" if rest else "it ends too early")
+        _, name, result = found.groups()
+        if result is not None and result not in _RESULTS:
+            raise self._wrong(f"{result!r} is no result; use one of {', '.join(_RESULTS)}")
+        self._position = found.end()
         self.tasks.append(name)
-        wanted = _RESULTS[result]
-        return lambda phases: phases[name] in wanted
+        return _asks(name, _has_passed if result is None else _RESULTS[result])
 
-    def _take(self, symbol: str) -> bool:
-        if self._at < len(self._tokens) and self._tokens[self._at] == (symbol, None):
-            self._at += 1
-            return True
-        return False
-
-    def _read(self, text: str) -> list[tuple[str, str | None]]:
-        """Tokens: a symbol with None, or a task's name with its result ("" for none)."""
-        tokens: list[tuple[str, str | None]] = []
-        at = 0
-        while text[at:].strip():
-            found = _TOKEN.match(text, at)
-            if found is None:
-                raise self._wrong(f"unexpected {text[at:].strip()[0]!r}")
-            symbol, name, result = found.groups()
-            tokens.append((symbol, None) if symbol else (name, result or ""))
-            at = found.end()
-        return tokens
+    def _take(self, sign: str) -> bool:
+        found = _TOKEN.match(self._text, self._position)
+        if found is None or found[1] != sign:
+            return False
+        self._position = found.end()
+        return True
 
     def _wrong(self, what: str) -> Refused:
         return Refused(f"depends {self._text!r}: {what}; write it like a.Succeeded && !b.Failed")
 
 
-def _or(left: _Test, right: _Test) -> _Test:
-    return lambda phases: left(phases) or right(phases)
+def _opposite(test: _Test) -> _Test:
+    return lambda results: not test(results)
 
 
-def _and(left: _Test, right: _Test) -> _Test:
-    return lambda phases: left(phases) and right(phases)
+def _asks(name: str, question: Callable[[Ended], bool]) -> _Test:
+    def test(results: Mapping[str, str | Ended]) -> bool:
+        result = results.get(name)
+        if result is None:
+            return False
+        return question(Ended(result) if isinstance(result, str) else result)
+
+    return test

@@ -16,7 +16,7 @@ from pressplay.base.clocks import Clock
 from pressplay.base.errors import Refused
 from pressplay.cluster.port import Object, Objects
 from pressplay.engine import depends, nodes, planning, resolving, resources, scoping, templates
-from pressplay.engine.dialects import expr, govaluate
+from pressplay.engine.expressions import expr, govaluate
 from pressplay.engine.library import Library
 from pressplay.engine.locks import Locks
 from pressplay.engine.nodes import Outcome, Outputs, Phase

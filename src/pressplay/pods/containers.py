@@ -8,6 +8,9 @@ from pathlib import PurePosixPath
 
 from pressplay.pods.fields import Fields
 
+VARIABLE_NAME = re.compile(r"[ -<>-~]+")
+"""Kubernetes' rule for environment variables: printable ASCII without `=`."""
+
 LABEL_FIELD = re.compile(r"metadata\.labels\['([^']+)'\]")
 POD_FIELDS = ("metadata.name", "metadata.namespace", "metadata.uid", "spec.serviceAccountName")
 
@@ -175,8 +178,8 @@ def _mount(fields: Fields) -> Mount:
 def _env_var(fields: Fields) -> EnvVar:
     fields.only(("name", "value", "valueFrom"))
     name = fields.required("name")
-    if "=" in name:
-        raise fields.wrong("name", f"is {name!r}; a variable's name holds no '='")
+    if not VARIABLE_NAME.fullmatch(name):
+        raise fields.wrong("name", f"is {name!r}; use printable ASCII without '='")
     if not fields.has("valueFrom"):
         return EnvVar(name, fields.text("value"))
     source = fields.inside("valueFrom")

@@ -280,13 +280,10 @@ def _memory(content: bytes) -> Iterator[int]:
 
 
 def _joined(options: Sequence[str]) -> bytes:
-    """Options as bubblewrap reads them: each with a NUL behind it."""
+    """Options as bubblewrap reads them: each with a NUL behind it, hence none inside."""
     if any("\0" in option for option in options):
-        raise Refused("A variable of the container holds a NUL character; remove it")
-    try:
-        return "".join(f"{option}\0" for option in options).encode(errors="surrogateescape")
-    except UnicodeEncodeError as error:
-        raise Refused(f"A variable of the container is not UTF-8: {error}") from error
+        raise Refused("An option of the sandbox holds a NUL character; remove it from the pod")
+    return os.fsencode("".join(f"{option}\0" for option in options))
 
 
 def _furnish(filesystem: Filesystem) -> None:

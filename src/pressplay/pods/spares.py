@@ -22,6 +22,9 @@ Shape: TypeAlias = tuple[tuple[str, Image], ...]
 
 _KEPT_PER_SHAPE = 16
 _KEPT_SHAPES = 8
+_OWN_ATTRIBUTES = ("user.", "system.")
+"""The extended attributes that an ordinary user can set: notes, and access control lists."""
+
 _LARGEST_FOLDER = 64 * 1024
 """Bytes. A folder that once held many files stays slow for ever."""
 
@@ -101,7 +104,9 @@ def _skeleton(image: Image) -> _Skeleton:
 def _clean_folder(folder: str, inside: str, skeleton: _Skeleton) -> bool:
     """Remove what the skeleton has not; False for a folder that cannot be made as new."""
     status = os.lstat(folder)
-    if status.st_size > _LARGEST_FOLDER or os.listxattr(folder):
+    if status.st_size > _LARGEST_FOLDER or any(
+        name.startswith(_OWN_ATTRIBUTES) for name in os.listxattr(folder)
+    ):
         return False
     if status.st_mode & 0o7777 != skeleton.folders[inside]:
         os.chmod(folder, skeleton.folders[inside])  # noqa: PTH101 - a Path doubles the time

@@ -6,6 +6,7 @@ Arguments for a Container".
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pressplay.base.errors import Refused
 from pressplay.pods import spec
 from pressplay.pods.containers import (
+    VARIABLE_NAME,
     ConfigMapKey,
     Container,
     EnvSource,
@@ -54,8 +56,7 @@ def environment(container: Container, pod: Pod, sources: Sources) -> dict[str, s
         if value is not None:
             variables[variable.name] = value
     for name, value in variables.items():
-        if "\0" in value:
-            raise Refused(f"Variable {name} holds a NUL character, as no variable can; use a file")
+        _check(value, what=f"Variable {name}")
     return variables
 
 
@@ -69,7 +70,10 @@ def command_line(
     """The argument list. A spec's command also replaces the image's own `arguments`."""
     command = container.command or entrypoint
     args = container.args or (() if container.command else arguments)
-    return tuple(expand(part, variables) for part in (*command, *args))
+    parts = tuple(expand(part, variables) for part in (*command, *args))
+    for part in parts:
+        _check(part, what="The command line")
+    return parts
 
 
 def missing(kind: str, name: str, pod: Pod, *, key: str = "") -> Refused:
@@ -78,6 +82,16 @@ def missing(kind: str, name: str, pod: Pod, *, key: str = "") -> Refused:
     return Refused(
         f"{what} {pod.namespace}/{name} not found; create it, or mark the reference optional"
     )
+
+
+def _check(text: str, *, what: str) -> None:
+    """Refuse what no process can be given."""
+    if "\0" in text:
+        raise Refused(f"{what} holds a NUL character, which no program can be given; use a file")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError as error:
+        raise Refused(f"{what} is not UTF-8: {error.reason}; correct it") from error
 
 
 @dataclass(frozen=True)
@@ -89,9 +103,9 @@ class _Resolver:
         found = self._secret(source.name) if source.is_secret else self._config_map(source.name)
         if found is None and not source.optional:
             raise missing("Secret" if source.is_secret else "ConfigMap", source.name, self.pod)
+        variables = {f"{source.prefix}{key}": value for key, value in (found or {}).items()}
         # What cannot be a variable's name is left out, as in Kubernetes.
-        named = {key: value for key, value in (found or {}).items() if "=" not in key}
-        return {f"{source.prefix}{key}": value for key, value in named.items()}
+        return {name: value for name, value in variables.items() if VARIABLE_NAME.fullmatch(name)}
 
     def value(self, variable: EnvVar, variables: Mapping[str, str]) -> str | None:
         """The value; None for an optional one that is not there."""

@@ -31,7 +31,8 @@ async def test_only_previews_past_their_time_are_removed_with_what_is_in_them() 
         await objects.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         await objects.create(
             {
-                "apiVersion": "v1", "kind": "ConfigMap",
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
                 "metadata": {"name": "c", "namespace": name},
             }
         )

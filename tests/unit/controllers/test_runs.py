@@ -27,7 +27,9 @@ class Bench:
         """Store an agent run."""
         await self.objects.create(
             {
-                "apiVersion": "taskmaster.io/v1", "kind": kind, "spec": spec,
+                "apiVersion": "taskmaster.io/v1",
+                "kind": kind,
+                "spec": spec,
                 "metadata": {"name": name, "namespace": "agents"},
             }
         )
@@ -112,7 +114,9 @@ async def test_the_status_follows_the_workflow_and_takes_its_outputs(bench: Benc
 async def test_the_owning_run_is_labelled_once_the_pull_request_is_known(bench: Bench) -> None:
     await bench.objects.create(
         {
-            "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "spec": {},
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "Workflow",
+            "spec": {},
             "metadata": {"name": "wf", "namespace": "agents"},
         }
     )

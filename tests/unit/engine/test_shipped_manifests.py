@@ -15,13 +15,28 @@ if TYPE_CHECKING:
     from tests.unit.engine.conftest import Bench  # only a name here: pytest hands the object in
 
 _PREFLIGHT = {
-    **{"decision": "proceed", "reason": "", "owner": "o", "repo": "r", "subject": "issue-1"},
-    **{"base": "main", "base-sha": "a" * 40},
+    "decision": "proceed",
+    "reason": "",
+    "owner": "o",
+    "repo": "r",
+    "subject": "issue-1",
+    "base": "main",
+    "base-sha": "a" * 40,
 }
 _CONTEXT = {
-    **{"github-app": "rex", "repository": "o/r", "owner": "o", "repo": "r", "pr": "", "sha": ""},
-    **{"subject": "issue-1", "issue": "1", "commentId": "", "ref": "", "taskId": ""},
-    **{"taskRef": "", "attempt": ""},
+    "github-app": "rex",
+    "repository": "o/r",
+    "owner": "o",
+    "repo": "r",
+    "pr": "",
+    "sha": "",
+    "subject": "issue-1",
+    "issue": "1",
+    "commentId": "",
+    "ref": "",
+    "taskId": "",
+    "taskRef": "",
+    "attempt": "",
 }
 _RUN_OUTPUTS = {"pr": "2", "ref": "pressplay/issue-1", "head_sha": "b" * 40, "urls": "{}"}
 

@@ -42,6 +42,16 @@ class Program:
         except RecursionError as error:
             raise _too_deep(self.source) from error
 
+    def evaluate_text(
+        self, variables: Mapping[str, object], *, clock: Clock = _CLOCK
+    ) -> str | None:
+        """What a `{{=…}}` tag inserts; None for nil. Raises ExpressionError."""
+        value = self.evaluate(variables, clock=clock)
+        try:
+            return None if value is None else printing.result_text(value)
+        except Fault as fault:
+            raise fault.bind(self.source) from fault
+
 
 def evaluate(source: str, variables: Mapping[str, object], *, clock: Clock = _CLOCK) -> object:
     """The value of an expression, see `Program.evaluate`. Raises ExpressionError."""
@@ -55,17 +65,6 @@ def evaluate_bool(source: str, variables: Mapping[str, object], *, clock: Clock 
         return value
     kind = values.kind_of(value)
     raise ExpressionError(source, position=0, problem=f"must be true or false, not {kind}")
-
-
-def evaluate_text(
-    source: str, variables: Mapping[str, object], *, clock: Clock = _CLOCK
-) -> str | None:
-    """What a `{{=source}}` tag inserts; None for nil. Raises ExpressionError."""
-    value = evaluate(source, variables, clock=clock)
-    try:
-        return None if value is None else printing.result_text(value)
-    except (Fault, RecursionError) as error:
-        raise ExpressionError(source, position=0, problem=str(error)) from error
 
 
 def parse(source: str) -> Program:

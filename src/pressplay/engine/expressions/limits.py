@@ -12,7 +12,7 @@ MAX_SOURCE = 262_144
 MAX_NODES = 10_000
 MAX_NESTING = 50
 MAX_STEPS = 2_000_000
-_TEXT_UNIT = 4  # as a shift: sixteen characters cost one step
+_TEXT_UNIT = 3  # as a shift: eight characters cost one step
 
 
 class Budget:

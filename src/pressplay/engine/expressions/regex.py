@@ -123,7 +123,7 @@ class Pattern:
                     break
             if best is None:
                 self._follow(0, (position, *unset), text=text, at=position, into=threads, seen=seen)
-            budget.spend(1 + len(threads))
+            budget.spend(2 + 2 * len(threads))
             found, threads, seen = self._advance(threads, text=text, at=position)
             best = best if found is None else found
             if best is not None and groups == 0:

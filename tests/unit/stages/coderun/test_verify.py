@@ -446,3 +446,13 @@ def test_an_unknown_language_is_refused_with_the_policys_field(
     rules = {"version": 1, "language": "rust"}
     assert verify(write("tests/test_new.py", GOOD_TEST), role="qa", base=changed, rules=rules) == 2
     assert "Policy field language is 'rust'" in pods.reason("verify")
+
+
+def test_new_tests_that_the_suite_does_not_reach_must_pass_all_the_same(
+    verify: Callable[..., int], pods: Any, changed: str, origin: Path, write_commit: WriteCommit
+) -> None:
+    narrow = PYPROJECT + "[tool.pytest.ini_options]\ntestpaths = ['tests/old']\n"
+    write_commit(origin, {"pyproject.toml": narrow, "tests/old/test_old.py": TEST})
+    code = write("tests/test_new.py", GOOD_TEST.replace("27", "30"))
+    assert verify(code, role="qa", base=changed) == 1
+    assert "the new tests do not pass on the head" in pods.reason("verify")

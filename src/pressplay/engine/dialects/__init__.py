@@ -1,1 +1,0 @@
-"""The two expression dialects of Argo (expr-lang and govaluate), and nothing around them."""
