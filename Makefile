@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check flows bench live docs lock clean
+.PHONY: help demo test check flows bench docs lock
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -33,11 +33,8 @@ check: $(VENV)/.dev ## formatting, lint, types, import contracts
 flows: $(VENV)/.dev ## the whole job, as a user does it
 	$(BIN)/python -m pytest -n 2 tests/flows
 
-bench: $(BIN)/pressplay ## the pipeline's own time, next to what it is made of
-	$(BIN)/python bench/overhead.py
-
-live: $(VENV)/.dev ## tests that need a cluster (see docs/roadmap.md)
-	$(BIN)/python -m pytest -m live tests/live
+bench: $(BIN)/pressplay ## the figures, each next to its reference
+	for each in bench/*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
 
 docs: $(BIN)/pressplay ## the reference that is made from the code
 	$(BIN)/python tools/reference.py docs/reference

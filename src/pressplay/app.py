@@ -23,6 +23,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from pressplay.base import clocks, files
+from pressplay.cluster import sqlite
 from pressplay.cluster.port import AlreadyExists, Key, Object, Objects, key_of
 from pressplay.cluster.sqlite import SqliteObjects
 from pressplay.controllers.deployments import DeploymentController
@@ -93,10 +94,10 @@ def read_address(state: Path) -> Address | None:
     """The server that lives on this state folder; None if none does."""
     try:
         address = Address(**json.loads((state / "server.json").read_text()))
-        os.kill(address.pid, 0)
     except (OSError, ValueError, TypeError):
         return None
-    return address
+    # The lock and not the number decides: a number is soon somebody else's.
+    return address if sqlite.owner(state / "store") == address.pid else None
 
 
 async def serve(settings: Settings) -> None:

@@ -890,6 +890,14 @@ async def test_sweep_kills_what_a_predecessor_left_and_removes_its_folders(world
     assert list((world.folder / "pods").iterdir()) == []
 
 
+async def test_a_swept_runner_still_runs_pods(world: World) -> None:
+    _, run = await world.run("true")
+    run.remove()
+    world.runner.sweep()
+    result, _ = await world.run("true")
+    assert result.succeeded
+
+
 async def test_sweep_leaves_other_peoples_processes_alone(
     world: World, host: Image, tmp_path: Path
 ) -> None:

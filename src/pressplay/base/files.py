@@ -169,11 +169,15 @@ def remove_tree(root: Path) -> None:
     A step may nest folders deeper than a path is long, or take its own permissions away: what is
     too deep is first moved to the top. Nothing happens if the folder is not there.
     """
-    if root.is_symlink() or not root.is_dir():
-        root.unlink(missing_ok=True)
+    try:
+        mode = root.lstat().st_mode
+    except FileNotFoundError:
         return
-    empty_tree(root)
-    root.rmdir()
+    if stat.S_ISDIR(mode):
+        empty_tree(root)
+        root.rmdir()
+    else:
+        root.unlink()
 
 
 def empty_tree(root: Path) -> None:

@@ -13,6 +13,7 @@ from pressplay.base import processes
 from pressplay.base.errors import Unavailable
 
 _PATIENCE_S = 30.0
+_OTHERS_PATIENCE_S = 5.0
 IDLE_S = 300.0
 """A server that a command started ends after so long without a run or a preview."""
 
@@ -33,14 +34,19 @@ def ensure(state: Path) -> Address:
         output=log,
     )
     until = time.monotonic() + _PATIENCE_S
-    while (found := app.read_address(state)) is None:
-        if time.monotonic() > until or _has_ended(child.pid):
-            said = log.read_text(errors="replace").splitlines()[-5:]
-            raise Unavailable(
-                f"The local server did not start; {log} ends with:\n" + "\n".join(said)
-            )
-        time.sleep(0.02)
-    os.close(child.pidfd)
+    try:
+        while (found := app.read_address(state)) is None:
+            if _has_ended(child.pid):
+                # Another command may have started one at the same moment: then ours gave way.
+                until = min(until, time.monotonic() + _OTHERS_PATIENCE_S)
+            if time.monotonic() > until:
+                said = log.read_text(errors="replace").splitlines()[-5:]
+                raise Unavailable(
+                    f"The local server did not start; {log} ends with:\n" + "\n".join(said)
+                )
+            time.sleep(0.02)
+    finally:
+        os.close(child.pidfd)
     return found
 
 

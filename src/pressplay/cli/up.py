@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from pressplay import app
+from pressplay.base.errors import PressplayError
 
 
 @click.command(epilog="Example: pressplay up --idle 600")
@@ -21,4 +22,15 @@ def command(state: Path | None, idle: float | None) -> None:
     # One line a request of our own says nothing that the answer does not.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     folder = state or app.default_state(os.environ)  # noqa: TID251 - the command line reads it
-    asyncio.run(app.serve(app.Settings(state=folder, idle_s=idle)))
+    try:
+        asyncio.run(app.serve(app.Settings(state=folder, idle_s=idle)))
+    except BaseExceptionGroup as group:
+        # A task group wraps what it raises; a user wants the sentence inside.
+        first = _innermost(group)
+        raise (first if isinstance(first, PressplayError) else group) from None
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -222,6 +222,22 @@ def _write(connection: sqlite3.Connection, writes: Sequence[Write]) -> None:
         raise
 
 
+def owner(folder: Path) -> int | None:
+    """The process that owns the store in `folder` now, or None. Takes nothing from anybody."""
+    try:
+        lock = os.open(folder / _LOCK_FILE, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        text = os.read(lock, 32).decode(errors="replace").strip()
+        return int(text) if text.isdecimal() else None
+    finally:
+        os.close(lock)
+    return None
+
+
 def _own(folder: Path) -> int:
     """The descriptor whose lock owns the folder; the lock ends with the process at the latest."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

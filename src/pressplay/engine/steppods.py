@@ -92,7 +92,7 @@ class StepPods:
         kept = self.log_path(step.workflow, step.name)
         kept.parent.mkdir(parents=True, exist_ok=True)
         with kept.open("wb") as log:
-            for container in (*(c.name for c in run.pod.init_containers), MAIN):
+            for container in (*(each.name for each in run.pod.init_containers), MAIN):
                 source = run.log_path(container)
                 if source.exists():
                     log.write(source.read_bytes())
@@ -116,7 +116,12 @@ class StepPods:
         complaints = []
         parameters = {}
         for parameter in declared.parameters:
-            value = _parameter_value(run, parameter)
+            try:
+                value = _parameter_value(run, parameter)
+            except Refused as error:
+                # Such as a link that the step planted where its output should be.
+                complaints.append(str(error))
+                continue
             if value is not None:
                 parameters[parameter.name] = value
         artifacts = {}
@@ -172,8 +177,12 @@ def _pod_spec(step: StepPod) -> dict[str, Any]:
         "serviceAccountName": raw.get("serviceAccountName") or step.service_account,
         "automountServiceAccountToken": raw.get("automountServiceAccountToken", True),
         "volumes": raw.get("volumes", []),
-        "initContainers": raw.get("initContainers", []),
-        "containers": [main, *raw.get("sidecars", ())],
+        # A sidecar ends with the pod and does not hold it: Kubernetes' word for that.
+        "initContainers": [
+            *raw.get("initContainers", ()),
+            *({**each, "restartPolicy": "Always"} for each in raw.get("sidecars", ())),
+        ],
+        "containers": [main],
     }
 
 

@@ -96,6 +96,7 @@ class PodRunner:
         if self._directory.is_dir():
             for folder in list(self._directory.iterdir()):
                 files.remove_tree(folder)
+        self._spares = Spares(self._directory)
         return killed
 
     def _shape(self, pod: Pod) -> Shape:

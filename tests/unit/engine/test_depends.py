@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from pressplay.base.errors import Refused
 from pressplay.engine import depends
+from pressplay.engine.depends import Ended
 
+_WORDS = ("a", "b-1.Failed", "c.AnySucceeded", "&&", "||", "!", "(", ")", ".", "&", "a.Won")
 _PHASES = ("Succeeded", "Failed", "Error", "Skipped", "Omitted")
 
 
@@ -36,6 +38,42 @@ def test_a_sentence_holds_by_how_its_tasks_ended(
 def test_what_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(Refused, match="depends"):
         depends.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "ended", "holds"),
+    [
+        ("a.AnySucceeded", Ended("Failed", items=("Failed", "Succeeded")), True),
+        ("a.AllFailed", Ended("Failed", items=("Failed", "Succeeded")), False),
+        ("a.AllFailed", Ended("Failed", items=("Failed", "Failed")), True),
+        ("a.AnySucceeded", Ended("Succeeded"), True),
+        ("a.Daemoned", Ended("Running", is_daemoned=True), True),
+        ("a", Ended("Running", is_daemoned=True), True),
+        ("a", Ended("Failed", is_forgiven=True), True),
+        ("a.Succeeded", Ended("Failed", is_forgiven=True), False),
+    ],
+)
+def test_more_than_a_phase_can_count(text: str, ended: Ended, *, holds: bool) -> None:
+    assert depends.parse(text).holds({"a": ended}) is holds
+
+
+def test_a_task_that_is_missing_has_no_result() -> None:
+    assert not depends.parse("a || a.Failed || a.Omitted").holds({})
+    assert depends.parse("!a.Failed").holds({})
+
+
+@pytest.mark.parametrize("text", ["!" * 1000 + "a", "(" * 1000 + "a" + ")" * 1000])
+def test_a_deep_sentence_is_refused(text: str) -> None:
+    with pytest.raises(Refused, match="nested deeper"):
+        depends.parse(text)
+
+
+@given(st.text(max_size=30) | st.lists(st.sampled_from(_WORDS), max_size=8).map(" ".join))
+def test_no_text_breaks_the_reader(text: str) -> None:
+    try:
+        assert depends.parse(text).holds({"a": "Succeeded"}) in (True, False)
+    except Refused as error:
+        assert "depends" in str(error)
 
 
 def test_names_are_listed_once_in_order() -> None:

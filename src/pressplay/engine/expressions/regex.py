@@ -48,6 +48,10 @@ class Pattern:
             found.append(places)
         return found
 
+    def find_groups(self, text: str, *, budget: Budget) -> list[Places]:
+        """All matches from left to right, with the places of their groups."""
+        return list(self._matches(text, groups=len(self._names), budget=budget))
+
     def replace(self, text: str, template: str, *, budget: Budget, expand: bool = True) -> str:
         """The text with every match replaced; `expand` fills `$1` and `${name}` in."""
         parts: list[str] = []

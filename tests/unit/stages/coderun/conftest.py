@@ -179,11 +179,8 @@ class Pods:
         }
         context = Context(**(values | change))
         env = self.env("prepare")
-        directory = self.root / "prepare" / "clone.git"
-        git.fetch_commit(directory, url=str(origin), sha=head)
-        git.fetch_commit(directory, url=str(origin), sha=base)
         tips = {handover.BASE: base, handover.HEAD: head}
-        bundles.write(directory, env.out / handover.SOURCE, tips=tips)
+        bundles.write(origin / ".git", env.out / handover.SOURCE, tips=tips)
         handover.write(env, handover.CONTEXT, context.to_json())
         env.write_output(handover.TASK, "# Task\n")
         env.write_output(handover.SYSTEM, "Be good.\n")

@@ -71,6 +71,28 @@ def test_names_that_deceive_are_refused_and_shown_harmlessly(path: str) -> None:
     assert reason.isprintable()
 
 
+@pytest.mark.parametrize(
+    ("path", "what"),
+    [
+        (".pressplay.yaml", "the policy file"),
+        (".Pressplay.YAML", "the policy file"),
+        (".GitHub/workflows/ci.yml", "configuration of CI"),
+        (".gitlab-ci.yml", "configuration of CI"),
+        (".woodpecker.yaml", "configuration of CI"),
+        ("Jenkinsfile", "configuration of CI"),
+        ("azure-pipelines-nightly.yml", "configuration of CI"),
+        ("sub/CLAUDE.md", "configuration of agents"),
+        ("AGENTS.md", "configuration of agents"),
+        (".claude/settings.json", "configuration of agents"),
+        ("sub/.claude/settings.json", "configuration of agents"),
+        (".mcp.json", "configuration of agents"),
+        (".gitmodules", "submodules"),
+    ],
+)
+def test_the_rules_of_the_game_may_not_be_changed(path: str, what: str) -> None:
+    assert f"is {what}, which no agent may change" in rules.judge_path(change(path))
+
+
 def test_removing_a_forbidden_file_is_refused_as_well() -> None:
     gone = Change("D", ".github/workflows/ci.yml", "100644", "000000", BLOB, "0" * 40)
     assert "configuration of CI" in rules.judge_path(gone)
