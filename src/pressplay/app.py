@@ -76,6 +76,8 @@ class Address:
     kube_url: str
     forge_url: str
     operator_token: str
+    warning: str = ""
+    """What the server cannot do on this machine, for every command to say."""
 
     def to_json(self) -> str:
         """The content of `server.json`."""
@@ -230,6 +232,7 @@ class _Server:
             kube_url=self._sockets.kube_url,
             forge_url=self._sockets.forge_url,
             operator_token=self._keys.operator_token,
+            warning=self._sandbox.warning,
         )
         path = self._settings.state / "server.json"
         files.write_atomically(path, address.to_json().encode(), mode=0o600)

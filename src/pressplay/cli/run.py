@@ -79,6 +79,8 @@ def play(
     begun = time.monotonic()
     folder = state or app.default_state(os.environ)  # noqa: TID251 - the command line reads it
     address = local_server.ensure(folder)
+    if address.warning:
+        click.echo(f"Warning: {address.warning}", err=True)
     session = pipelines.press_play(
         address=address, state=folder, workspace=workspace, issue=issue, agent=agent, fresh=fresh
     )
