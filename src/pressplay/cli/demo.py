@@ -14,7 +14,7 @@ import click
 from pressplay import app
 from pressplay.base import ids, processes
 from pressplay.base.errors import Refused
-from pressplay.cli import pipelines, run, workspaces
+from pressplay.cli import pipelines, reporting, run, workspaces
 from pressplay.cli.pipelines import AgentChoice, IssueText
 from pressplay.cli.workspaces import Workspace
 
@@ -33,7 +33,7 @@ def command(ctx: click.Context, *, output: str) -> None:
     folder = ctx.obj or app.default_state(os.environ)  # noqa: TID251 - the command line reads it
     found = sample(folder / "demo")
     if output == "text":
-        click.echo(f"Sample app ({_SAMPLE}): {found.workspace.path}")
+        click.echo(f"Sample app ({_SAMPLE}): {reporting.short(str(found.workspace.path))}")
         click.echo(f"Issue: {found.issue.title}")
         click.echo("Agent: scripted (a double, not a model)")
     code = run.play(

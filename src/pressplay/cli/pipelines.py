@@ -18,11 +18,12 @@ from pressplay.api import names
 from pressplay.api.forge import Repository
 from pressplay.app import NAMESPACE, Address
 from pressplay.base.errors import Refused, Unavailable
-from pressplay.base.redaction import Secret
+from pressplay.base.redaction import Secret, redact
 from pressplay.cli import local_server, workspaces
 from pressplay.cli.workspaces import Workspace
 from pressplay.cluster.kube import KubeClient
 from pressplay.cluster.port import AlreadyExists, Object
+from pressplay.controllers import runs
 from pressplay.forge.local.operator import Operator
 from pressplay.stages import extracting
 
@@ -65,15 +66,8 @@ class Summary:
     bundle: str
     branch: str
     seconds: float
-
-    @property
-    def exit_code(self) -> int:
-        """0 approved or covered; 1 a gate said no; 2 refused; 4 inconclusive; 70 the run broke."""
-        if self.phase == "Succeeded":
-            return 2 if self.decision == "refused" else 0
-        if self.verdict == "inconclusive" and self.urls:
-            return 4
-        return 1 if self.phase == "Failed" else 70
+    exit_code: int
+    """0 approved or covered; else that of the stage that failed (contracts: 1, 2, 3, 4, 70)."""
 
 
 @dataclass(frozen=True)
@@ -182,13 +176,59 @@ def conclude(session: Session, workflow: Object, *, seconds: float) -> Summary:
         phase=status["phase"],
         decision=outputs.get("decision", ""),
         verdict=outputs.get("verdict", ""),
-        reason=outputs.get("reason", "") or status.get("message", ""),
+        reason=_reason(workflow, said=outputs.get("reason", "")),
         pr=pr,
         urls=_urls(session, outputs),
         bundle=_take_bundle(session),
         branch=branch,
         seconds=round(seconds, 1),
+        exit_code=_exit_code(session, workflow, decision=outputs.get("decision", "")),
     )
+
+
+def _reason(workflow: Object, *, said: str) -> str:
+    if workflow["status"]["phase"] == "Succeeded":
+        return said
+    found = reasons(workflow, workflow["metadata"]["name"])
+    return "; ".join(found) or said or workflow["status"].get("message", "")
+
+
+def reasons(workflow: Object, name: str) -> list[str]:
+    """What the failed pods at and below a node say, without the engine's own words around it."""
+    said = []
+    for node in workflow["status"]["nodes"].values():
+        inside = node["name"] == name or node["name"].startswith(
+            (f"{name}[", f"{name}.", f"{name}(")
+        )
+        if inside and node["type"] in ("Pod", "Skipped") and node["phase"] in ("Failed", "Error"):
+            message = node.get("message", "")
+            told = _output(node, "reason") or message.rpartition("evaluated true: ")[2] or message
+            said.append(redact(told))
+    return list(dict.fromkeys(said))
+
+
+def _output(node: Mapping[str, Any], name: str) -> str:
+    parameters = node.get("outputs", {}).get("parameters", ())
+    return next((str(p["value"]) for p in parameters if p["name"] == name), "")
+
+
+def _exit_code(session: Session, workflow: Object, *, decision: str) -> int:
+    """The command ends as the stage did that decided how the run ended."""
+    status = workflow["status"]
+    if status["phase"] == "Succeeded":
+        return 2 if decision == "refused" else 0
+    by_reason = {reason: int(code) for code, reason in runs.REASONS.items()}
+    codes = []
+    for node in status["nodes"].values():
+        code = node.get("outputs", {}).get("exitCode", "")
+        if node["type"] == "Pod" and node["phase"] in ("Failed", "Error") and code in runs.REASONS:
+            codes.append(int(code))
+    with _kube(session.address) as kube:
+        for kind in runs.KINDS:
+            for obj in kube.list(kind, NAMESPACE, labels=f"pressplay.dev/run={session.run}"):
+                reason = obj.get("status", {}).get("reason", "")
+                codes += [by_reason[reason]] if reason in by_reason else []
+    return codes[0] if codes else 1
 
 
 def _state_of(session: Session) -> Object:
@@ -223,9 +263,11 @@ def _start(
             # Before the run: it may need them a moment after it exists.
             _provide_agent(kube, candidate, agent)
             try:
-                kube.create(workflow)
+                made = kube.create(workflow)
             except AlreadyExists:
                 return candidate, False
+            if agent.files:
+                kube.patch("ConfigMap", NAMESPACE, f"agent-{candidate}", _owned_by(made))
             return candidate, True
         same = known["metadata"].get("annotations", {}).get("pressplay.dev/base") == at.sha
         phase = known.get("status", {}).get("phase", "")
@@ -274,6 +316,13 @@ def _provide_agent(kube: KubeClient, run: str, agent: AgentChoice) -> None:
     if agent.programs:
         data = {names.cut(str(p).strip("/").replace("/", ".")): str(p) for p in agent.programs}
         kube.apply(_config_map("agent-programs", data))
+
+
+def _owned_by(workflow: Object) -> Object:
+    """A patch after which an object goes with the run."""
+    owner = {key: workflow[key] for key in ("apiVersion", "kind")}
+    owner |= {key: workflow["metadata"][key] for key in ("name", "uid")}
+    return {"metadata": {"ownerReferences": [owner]}}
 
 
 def _config_map(name: str, data: Mapping[str, str]) -> Object:

@@ -12,6 +12,7 @@ import click
 
 from pressplay.base import clocks
 from pressplay.base.redaction import redact
+from pressplay.cli import pipelines
 from pressplay.cli.pipelines import Session, Summary
 from pressplay.cluster.port import Object
 
@@ -39,7 +40,7 @@ class Lines:
                 continue
             self._told.add(node["id"])
             click.echo(_line(name, node))
-            for reason in reasons(workflow, node["name"]):
+            for reason in pipelines.reasons(workflow, node["name"]):
                 click.echo(f"      {reason}")
 
 
@@ -65,33 +66,14 @@ def conclude(summary: Summary, *, output: str) -> None:
     if summary.reason and summary.exit_code != 1:
         click.echo(f"  Reason        {redact(summary.reason)}")
     if summary.bundle:
-        click.echo(f"  Evidence      {_short(summary.bundle)}")
-        click.echo(f"                pressplay evidence verify {_short(summary.bundle)}")
+        click.echo(f"  Evidence      {short(summary.bundle)}")
+        click.echo(f"                pressplay evidence verify {short(summary.bundle)}")
     if summary.branch:
         click.echo(f"  Branch        {summary.branch}")
     click.echo(f"  Time          {summary.seconds} s")
     click.echo("")
     if summary.exit_code == 0:
         click.echo("A person merges; nothing here can.")
-
-
-def reasons(workflow: Object, name: str) -> list[str]:
-    """What the failed pods at and below a node say, without the engine's own words around it."""
-    said = []
-    for node in workflow["status"]["nodes"].values():
-        inside = node["name"] == name or node["name"].startswith(
-            (f"{name}[", f"{name}.", f"{name}(")
-        )
-        if inside and node["type"] in ("Pod", "Skipped") and node["phase"] in ("Failed", "Error"):
-            message = node.get("message", "")
-            told = _output(node, "reason") or message.rpartition("evaluated true: ")[2] or message
-            said.append(redact(told))
-    return list(dict.fromkeys(said))
-
-
-def _output(node: Mapping[str, Any], name: str) -> str:
-    parameters = node.get("outputs", {}).get("parameters", ())
-    return next((str(p["value"]) for p in parameters if p["name"] == name), "")
 
 
 def _line(name: str, node: Mapping[str, Any]) -> str:
@@ -103,7 +85,7 @@ def _line(name: str, node: Mapping[str, Any]) -> str:
     return f"  {_MARKS[node['phase']]} {name:<14} {taken:>6}  {redact(note)}".rstrip()
 
 
-def _short(path: str) -> str:
+def short(path: str) -> str:
     """A path below the home folder with a tilde, so that the line can be read and pasted."""
     try:
         return f"~/{Path(path).relative_to(Path.home())}"

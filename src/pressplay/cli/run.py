@@ -87,7 +87,11 @@ def play(
     lines = reporting.Lines(quiet=output == "json")
     if output == "text":
         reporting.begin(session)
-    workflow = pipelines.follow(session, tell=lines.tell, timeout_s=timeout_s)
+    try:
+        workflow = pipelines.follow(session, tell=lines.tell, timeout_s=timeout_s)
+    except KeyboardInterrupt:
+        click.echo(f"\nNo longer watching. Run {session.run} goes on.", err=True)
+        return 130
     summary = pipelines.conclude(session, workflow, seconds=time.monotonic() - begun)
     reporting.conclude(summary, output=output)
     return summary.exit_code

@@ -20,6 +20,9 @@ from pressplay.cluster.port import AlreadyExists, Key, NotFound, Object, Objects
 from pressplay.controllers.workqueue import WorkQueue
 
 KINDS = ("CodeRun", "DocsRun")
+REASONS = {"1": "GateSaysNo", "2": "Refused", "3": "Unavailable", "4": "Inconclusive", "70": "Bug"}
+"""What the exit code of the stage that failed means, as `status.reason` says it."""
+
 _ENDED = {RunPhase.SUCCEEDED, RunPhase.FAILED, RunPhase.ERROR, RunPhase.CANCELLED}
 
 
@@ -187,14 +190,18 @@ def _status_from(obj: Object, workflow: Object, *, now: str) -> dict[str, Any]:
     if phase in _ENDED:
         status["finishedAt"] = ran.get("finishedAt") or now
         if phase is not RunPhase.SUCCEEDED:
-            status["reason"] = str(phase)
-            status["message"] = outputs.get("reason") or _failed_node(ran) or ran.get("message", "")
+            node = _failed_node(ran)
+            said = f"{node['displayName']}: {node.get('message', '')}" if node else ""
+            code = node.get("outputs", {}).get("exitCode", "")
+            status["reason"] = REASONS.get(code, str(phase))
+            status["message"] = outputs.get("reason") or said or ran.get("message", "")
     return status
 
 
-def _failed_node(ran: Mapping[str, Any]) -> str:
-    """The message of the first pod that failed: the run's own only says that a child did."""
+def _failed_node(ran: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The last pod that failed: the run's own message only says that a child did."""
+    failed: Mapping[str, Any] = {}
     for node in ran.get("nodes", {}).values():
         if node["type"] == "Pod" and node["phase"] in ("Failed", "Error"):
-            return f"{node['displayName']}: {node.get('message', '')}"
-    return ""
+            failed = node
+    return failed

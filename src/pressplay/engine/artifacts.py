@@ -5,7 +5,6 @@ Folders merge under one key, as objects with one prefix do.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from pressplay.base import files
@@ -31,8 +30,4 @@ class ArtifactRepository:
 
     def remove(self, prefix: str) -> None:
         """Forget everything below a key; idempotent."""
-        target = files.beneath(self._root, prefix)
-        if target.is_dir():
-            shutil.rmtree(target)
-        else:
-            target.unlink(missing_ok=True)
+        files.remove_tree(files.beneath(self._root, prefix))

@@ -35,3 +35,6 @@ class Pods(Protocol):
 
     async def stop(self, uid: str) -> None:
         """End a running pod early; its `run` then answers. Quiet if it does not run."""
+
+    def forget(self, workflow: str) -> None:
+        """Remove what the pods of a run left, as the run itself is gone. Idempotent."""

@@ -154,15 +154,16 @@ class _Filler:
         missing = [each for each in program.references if not self._scope.has(each.path)]
         if any(map(self._is_late, missing)):
             return tag[0]
-        if self._is_strict and any(map(_is_needed, missing)):
+        strict = self._is_strict and all(map(_is_known, missing))
+        if strict and not all(each.is_guarded for each in missing):
             raise _unresolved(tag)
         try:
             value = program.evaluate_text(self._scope.nested())
         except ExpressionError:
-            if not missing or self._is_strict:
+            if strict or not missing:
                 raise
             value = None
-        if value is None and self._is_strict:
+        if value is None and strict:
             raise _unresolved(tag)
         return tag[0] if value is None else value
 
@@ -172,8 +173,8 @@ class _Filler:
         )
 
 
-def _is_needed(missing: Reference) -> bool:
-    return missing.path[0] in _KNOWN and not missing.is_guarded
+def _is_known(reference: Reference) -> bool:
+    return reference.path[0] in _KNOWN
 
 
 def _unresolved(tag: re.Match[str]) -> Unresolved:

@@ -61,6 +61,11 @@ class StepPods:
         if uid in self._running:
             await self._running[uid].stop(grace_s=STOP_GRACE_S)
 
+    def forget(self, workflow: str) -> None:
+        """Remove the logs and the stored artifacts of a run that is gone."""
+        files.remove_tree(files.beneath(self._logs, workflow))
+        self._artifacts.remove(workflow)
+
     async def _run(self, run: PodRun, step: StepPod) -> Outcome:
         try:
             self._place_inputs(run, step)
@@ -201,12 +206,3 @@ def _result(run: PodRun) -> str:
         return ""
     with log.open("rb") as reader:
         return reader.read(RESULT_LIMIT).decode(errors="replace").removesuffix("\n")
-
-
-def remove_logs(logs: Path, workflow: str) -> None:
-    """Forget a run's logs, with the run."""
-    folder = files.beneath(logs, workflow)
-    if folder.is_dir():
-        for each in folder.iterdir():
-            each.unlink()
-        folder.rmdir()

@@ -53,6 +53,7 @@ class Engine:
         if kind == "DELETED":
             if task is not None:
                 task.cancel()
+            self._pods.forget(workflow["metadata"]["name"])
             return
         if task is None:
             if not _is_finished(workflow):

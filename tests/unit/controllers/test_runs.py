@@ -166,3 +166,19 @@ async def test_a_failure_is_told_in_the_words_of_the_step_that_failed(bench: Ben
         message="child 'x-1' failed",
     )
     assert (await bench.reconciled(key))["status"]["message"] == "no new commit"
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [("1", "GateSaysNo"), ("2", "Refused"), ("9", "Failed")]
+)
+async def test_the_exit_code_of_the_failed_stage_becomes_the_reason(
+    bench: Bench, code: str, reason: str
+) -> None:
+    key = await bench.make("CodeRun", "x", _code())
+    await bench.reconciled(key)
+    node = {
+        "id": "n", "displayName": "verify", "type": "Pod", "phase": "Failed",
+        "outputs": {"exitCode": code},
+    }
+    await bench.workflow("x", phase="Failed", nodes={"n": node})
+    assert (await bench.reconciled(key))["status"]["reason"] == reason

@@ -28,6 +28,7 @@ class AnsweringPods:
         self.steps: list[StepPod] = []
         self.held: dict[str, asyncio.Event] = {}
         self.stopped: list[str] = []
+        self.forgotten: list[str] = []
 
     async def run(self, step: StepPod) -> Outcome:
         """Record, wait while the test holds the template, answer."""
@@ -37,6 +38,10 @@ class AnsweringPods:
             await self.held[step.template.name].wait()
         answer = self.answers.get(step.template.name, Outcome(Phase.SUCCEEDED))
         return answer(step) if callable(answer) else answer
+
+    def forget(self, workflow: str) -> None:
+        """Record it."""
+        self.forgotten.append(workflow)
 
     async def stop(self, uid: str) -> None:
         """Let whatever is held go on, as a signal would."""

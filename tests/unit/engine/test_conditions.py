@@ -77,7 +77,7 @@ def test_any_one_of_several_is_enough_for_failure() -> None:
     ],
 )
 def test_a_condition_that_kubernetes_would_not_read_is_refused(text: str) -> None:
-    with pytest.raises(Refused, match="condition .* cannot read"):
+    with pytest.raises(Refused, match=r"condition .* cannot read"):
         Condition.parse(text)
 
 

@@ -323,6 +323,21 @@ async def test_a_deadline_ends_a_resource_that_never_answers(bench: Bench) -> No
     assert "longer than the specified deadline" in workflow["status"]["message"]
 
 
+async def test_a_deleted_run_is_ended_and_forgotten(bench: Bench, pod: Pod) -> None:
+    bench.pods.held["a"] = asyncio.Event()
+    await bench.create("Workflow", "wf", {"entrypoint": "a", "templates": [pod("a")]})
+    running = asyncio.ensure_future(bench.engine().run())
+    await bench.until("wf", lambda _: bench.pods.began == ["a"])
+    await bench.objects.delete(Key("Workflow", "agents", "wf"))
+    async with asyncio.timeout(5):
+        while bench.pods.forgotten != ["wf"]:
+            await asyncio.sleep(0.002)
+    good = await bench.run({"entrypoint": "b", "templates": [pod("b")]}, name="good")
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert good["status"]["phase"] == "Succeeded"
+
+
 async def test_an_invalid_spec_fails_the_run_and_no_other(bench: Bench, pod: Pod) -> None:
     await bench.create("Workflow", "bad", {"workflowTemplateRef": {"name": "nowhere"}})
     good = await bench.run({"entrypoint": "a", "templates": [pod("a")]}, name="good")
