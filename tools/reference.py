@@ -1,6 +1,6 @@
 """Make the reference pages that follow from the code: the command line and the policy file.
 
-    python tools/reference.py FOLDER
+python tools/reference.py FOLDER
 """
 
 from __future__ import annotations

@@ -177,7 +177,10 @@ async def test_the_exit_code_of_the_failed_stage_becomes_the_reason(
     key = await bench.make("CodeRun", "x", _code())
     await bench.reconciled(key)
     node = {
-        "id": "n", "displayName": "verify", "type": "Pod", "phase": "Failed",
+        "id": "n",
+        "displayName": "verify",
+        "type": "Pod",
+        "phase": "Failed",
         "outputs": {"exitCode": code},
     }
     await bench.workflow("x", phase="Failed", nodes={"n": node})
