@@ -15,14 +15,24 @@ from typing import Any
 from pressplay.base.clocks import Clock
 from pressplay.base.errors import Refused
 from pressplay.cluster.port import Object, Objects
-from pressplay.engine import depends, nodes, planning, resolving, resources, scoping, templates
+from pressplay.engine import (
+    depends,
+    nodes,
+    passing,
+    planning,
+    resolving,
+    resources,
+    scoping,
+    templates,
+)
 from pressplay.engine.expressions import expr, govaluate
 from pressplay.engine.library import Library
-from pressplay.engine.locks import Locks
+from pressplay.engine.locks import Held, Locks
 from pressplay.engine.nodes import Outcome, Outputs, Phase
 from pressplay.engine.port import Pods, StepPod
 from pressplay.engine.records import Records
 from pressplay.engine.scoping import Given, Surroundings
+from pressplay.engine.stopping import Stop
 from pressplay.engine.templates import Call, Kind, Task, Template
 
 Json = Mapping[str, Any]
@@ -68,7 +78,6 @@ class Operation:
     ) -> None:
         self._objects = objects
         self._pods = pods
-        self._locks = locks
         self._workflow = workflow
         self._spec = spec
         self._records = Records(objects=objects, workflow=workflow, clock=clock)
@@ -77,22 +86,12 @@ class Operation:
         )
         self._globals = scoping.globals_of(workflow, parameters=parameters)
         self._text = json.dumps(spec)
-        self._holding: dict[str, str] = {}
-        self._stopping = asyncio.Event()
-        self._stop_message = ""
-        self._node_message = ""
-        self._terminating = asyncio.Event()
+        self._held = Held(locks=locks, records=self._records, workflow=workflow)
+        self.stop = Stop()
 
-    def stop(self, message: str, *, node_message: str, terminate: bool = False) -> None:
-        """Let nothing more begin and end what runs; exit handlers run unless `terminate`.
-
-        `message` becomes the run's, `node_message` that of the nodes that were cut short.
-        """
-        self._stop_message = self._stop_message or message
-        self._node_message = self._node_message or node_message
-        self._stopping.set()
-        if terminate:
-            self._terminating.set()
+    def let_go(self) -> None:
+        """Give back every lock, for an operation that will not go on."""
+        self._held.let_go()
 
     async def walk(self) -> Outcome:
         """Run everything but the exit handler."""
@@ -102,8 +101,8 @@ class Operation:
         outcome = await self._call(
             call, arguments, place=Place(name, name), around=self._surroundings()
         )
-        if self._stopping.is_set() and not outcome.phase.is_good:
-            return replace(outcome, message=self._stop_message)
+        if self.stop.is_asked() and not outcome.phase.is_good:
+            return replace(outcome, message=self.stop.message)
         return outcome
 
     async def walk_exit(self, status: Phase, *, call: Call, arguments: Json) -> Outcome:
@@ -143,16 +142,21 @@ class Operation:
         except Refused as error:
             return await self._fail_early(place, call, message=str(error))
         ready = replace(ready, place=replace(place, holder=home))
-        if self._is_stopped(place):
-            return await self._fail_early(place, call, message=self._node_message, failed=True)
-        names = await self._lock(ready)
-        if names is None:
-            return await self._fail_early(place, call, message=self._node_message, failed=True)
-        try:
-            run = self._retried if ready.template.retry is not None else self._once
-            return await run(ready)
-        finally:
-            await self._unlock(names, place)
+        if self.stop.is_asked(exiting=place.exiting):
+            return await self._cut_short(place, call)
+        taking = asyncio.ensure_future(self._held.take(ready.template.mutexes, node=place.name))
+        if not await self.stop.ends_first(taking, exiting=place.exiting):
+            taking.cancel()
+            await asyncio.gather(taking, return_exceptions=True)
+            return await self._cut_short(place, call)
+        run = self._retried if ready.template.retry is not None else self._once
+        outcome = await run(ready)
+        # Only here: after a cancellation the record still says who holds them, for a restart.
+        await self._held.give_back(ready.template.mutexes, node=place.name)
+        return outcome
+
+    async def _cut_short(self, place: Place, call: Call) -> Outcome:
+        return await self._fail_early(place, call, message=self.stop.node_message, failed=True)
 
     def _prepare(
         self,
@@ -245,7 +249,7 @@ class Operation:
                 parents=(node,),
             )
             last = await self._try(ready, child)
-            if last.phase.is_good or self._is_stopped(place):
+            if last.phase.is_good or self.stop.is_asked(exiting=place.exiting):
                 break
             tries += 1
             names = _last_retry(last, retries=tries)
@@ -254,7 +258,7 @@ class Operation:
             )
             message = planning.wants_retry(retry, last, tries=tries, matches=matches)
             if not message:
-                await self._pause(retry.backoff.delay_s(tries), place)
+                await self.stop.pause(retry.backoff.delay_s(tries), exiting=place.exiting)
         outcome = replace(last, message=message or last.message)
         await self._records.end(place.name, outcome, declared=ready.template.outputs)
         return outcome
@@ -277,11 +281,11 @@ class Operation:
             wants_result="script" in template.raw or f"{_bare(place)}.outputs.result" in self._text,
         )
         running = asyncio.ensure_future(self._pods.run(step))
-        if await self._ends_before_stop(running, place):
+        if await self.stop.ends_first(running, exiting=place.exiting):
             return running.result()
         await self._pods.stop(node)
         outcome = await running
-        return replace(outcome, phase=Phase.FAILED, message=self._node_message)
+        return replace(outcome, phase=Phase.FAILED, message=self.stop.node_message)
 
     async def _resource(self, ready: Ready) -> Outcome:
         waiting = asyncio.ensure_future(
@@ -290,10 +294,10 @@ class Operation:
                 timeout=self._left(ready),
             )
         )
-        if not await self._ends_before_stop(waiting, ready.place):
+        if not await self.stop.ends_first(waiting, exiting=ready.place.exiting):
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
-            return Outcome(Phase.FAILED, self._node_message)
+            return Outcome(Phase.FAILED, self.stop.node_message)
         try:
             return waiting.result()
         except TimeoutError:
@@ -423,11 +427,11 @@ class Operation:
                 skipped = Outcome(Phase.SKIPPED, f"when '{when}' evaluated false")
                 return await self._skip(place, task, skipped)
             filled = resolving.substitute(
-                _arguments(task.raw.get("arguments", {})), around.scope, strict=True
+                passing.without_sources(task.raw.get("arguments", {})), around.scope, strict=True
             )
         except Refused as error:
             return await self._fail_early(place, task.call, message=str(error))
-        arguments = _with_sources(templates.parse_bindings(_mapping(filled)), task)
+        arguments = passing.with_sources(templates.parse_bindings(_mapping(filled)), task)
         return await self._call(task.call, arguments, place=place, around=around)
 
     async def _skip(self, place: Place, task: Task, outcome: Outcome) -> Outcome:
@@ -449,7 +453,7 @@ class Operation:
         """Outputs of steps and dag templates, taken from their children. Raises Refused."""
         parameters = {}
         for declared in ready.template.outputs.parameters:
-            value = _declared_value(declared, around)
+            value = passing.declared_value(declared, around)
             if value is not None:
                 parameters[declared.name] = value
         artifacts = {}
@@ -461,96 +465,6 @@ class Operation:
             elif not artifact.optional:
                 raise Refused(f"Unable to resolve: {artifact.source}")
         return Outputs(parameters, artifacts)
-
-    async def _lock(self, ready: Ready) -> tuple[str, ...] | None:
-        """Take the template's mutexes; None when the run is stopped while waiting."""
-        namespace = self._workflow["metadata"]["namespace"]
-        names = tuple(sorted(f"{namespace}/Mutex/{name}" for name in ready.template.mutexes))
-        node = nodes.node_id(self._records.workflow, ready.place.name)
-        created = self._workflow["metadata"]["creationTimestamp"]
-        taken: list[str] = []
-        for name in names:
-            waiting = asyncio.ensure_future(self._locks.acquire(name, holder=node, created=created))
-            if not await self._ends_before_stop(waiting, ready.place):
-                waiting.cancel()
-                await asyncio.gather(waiting, return_exceptions=True)
-                await self._unlock(tuple(taken), ready.place)
-                return None
-            taken.append(name)
-            self._holding[name] = node
-        if names:
-            await self._write_locks()
-        return names
-
-    async def _unlock(self, names: tuple[str, ...], place: Place) -> None:
-        node = nodes.node_id(self._records.workflow, place.name)
-        for name in names:
-            self._holding.pop(name, None)
-            self._locks.release(name, holder=node)
-        if names:
-            await self._write_locks()
-
-    async def _write_locks(self) -> None:
-        holding = [{"mutex": name, "holder": node} for name, node in self._holding.items()]
-        await self._records.patch_status({"synchronization": {"mutex": {"holding": holding}}})
-
-    def _is_stopped(self, place: Place) -> bool:
-        return (self._terminating if place.exiting else self._stopping).is_set()
-
-    async def _pause(self, seconds: float, place: Place) -> None:
-        event = self._terminating if place.exiting else self._stopping
-        try:
-            await asyncio.wait_for(event.wait(), timeout=seconds)
-        except TimeoutError:
-            return
-
-    async def _ends_before_stop(self, work: asyncio.Future[Any], place: Place) -> bool:
-        """Wait for `work` or for a stop; True if the work ended. Cancels it when cancelled."""
-        event = self._terminating if place.exiting else self._stopping
-        stopping = asyncio.ensure_future(event.wait())
-        try:
-            await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            return work.done()
-        except asyncio.CancelledError:
-            work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
-            raise
-        finally:
-            stopping.cancel()
-
-
-def _arguments(raw: Json) -> dict[str, Any]:
-    """Arguments without the `from` of artifacts, which name an output and hold no text."""
-    made = dict(raw)
-    if "artifacts" in made:
-        made["artifacts"] = [
-            {key: value for key, value in each.items() if key != "from"}
-            for each in made["artifacts"]
-        ]
-    return made
-
-
-def _with_sources(filled: templates.Bindings, task: Task) -> templates.Bindings:
-    raw = task.raw.get("arguments", {}).get("artifacts", ())
-    sources = {each["name"]: each.get("from", "") for each in raw}
-    artifacts = tuple(replace(each, source=sources[each.name]) for each in filled.artifacts)
-    return replace(filled, artifacts=artifacts)
-
-
-def _declared_value(declared: templates.Parameter, around: Surroundings) -> str | None:
-    try:
-        if declared.parameter:
-            return resolving.substitute_text(declared.parameter, around.scope, strict=True)
-        if declared.expression:
-            return resolving.substitute_text(
-                "{{=" + declared.expression + "}}", around.scope, strict=True
-            )
-        if declared.value is not None:
-            return resolving.substitute_text(declared.value, around.scope, strict=True)
-    except Refused:
-        if declared.default is None:
-            raise
-    return declared.default
 
 
 def _last_retry(last: Outcome, *, retries: int) -> dict[str, str]:

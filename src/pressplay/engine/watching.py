@@ -75,7 +75,9 @@ class Engine:
             message = "internal error of the engine; see the server's log"
             await self._finish(key_of(workflow), Outcome(Phase.ERROR, message))
         finally:
-            self._operations.pop(uid, None)
+            operation = self._operations.pop(uid, None)
+            if operation is not None:
+                operation.let_go()
             self._tasks.pop(uid, None)
 
     async def _run_to_end(self, workflow: Object) -> None:
@@ -121,7 +123,7 @@ class Engine:
         try:
             await asyncio.wait({walking}, timeout=self._seconds_left(workflow, spec))
             if not walking.done():
-                operation.stop(_DEADLINE, node_message=_DEADLINE)
+                operation.stop.ask(_DEADLINE, node_message=_DEADLINE)
             return await walking
         finally:
             if not walking.done():
@@ -178,7 +180,7 @@ class Engine:
 
 def _stop(operation: Operation, strategy: str) -> None:
     if strategy:
-        operation.stop(
+        operation.stop.ask(
             f"Stopped with strategy '{strategy}'",
             # Two spaces: Argo writes it so.
             node_message=f"workflow shutdown with strategy:  {strategy}",

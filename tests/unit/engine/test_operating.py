@@ -258,6 +258,25 @@ async def test_two_runs_of_one_subject_never_hold_the_mutex_together(
     assert bench.pods.began == ["a", "a"]
 
 
+async def test_a_deleted_run_gives_its_mutex_to_the_next(bench: Bench, pod: Pod) -> None:
+    bench.pods.held["a"] = asyncio.Event()
+    spec = {
+        "entrypoint": "a",
+        "templates": [pod("a", synchronization={"mutexes": [{"name": "m"}]})],
+    }
+    await bench.create("Workflow", "one", spec)
+    await bench.create("Workflow", "two", spec)
+    running = asyncio.ensure_future(bench.engine().run())
+    await bench.until("one", lambda _: bench.pods.began == ["a"])
+    await bench.objects.delete(Key("Workflow", "agents", "one"))
+    await bench.until("two", lambda _: bench.pods.began == ["a", "a"])
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    two = await bench.until("two", lambda wf: wf["status"]["phase"] == "Running")
+    # The end of the engine is not the end of the run: the record still says who holds it.
+    assert two["status"]["synchronization"]["mutex"]["holding"][0]["mutex"] == "agents/Mutex/m"
+
+
 async def test_after_a_restart_finished_steps_do_not_run_again(bench: Bench, pod: Pod) -> None:
     bench.pods.held["b"] = asyncio.Event()
     main = _dag(("a", ""), ("b", "a"), ("c", "b"))

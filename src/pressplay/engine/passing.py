@@ -1,0 +1,48 @@
+"""Arguments and outputs that are written with tags: filled in, and put together again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pressplay.base.errors import Refused
+from pressplay.engine import resolving, templates
+from pressplay.engine.scoping import Surroundings
+from pressplay.engine.templates import Task
+
+Json = Mapping[str, Any]
+
+
+def without_sources(raw: Json) -> dict[str, Any]:
+    """Arguments without the `from` of artifacts, which name an output and hold no text."""
+    made = dict(raw)
+    if "artifacts" in made:
+        made["artifacts"] = [
+            {key: value for key, value in each.items() if key != "from"}
+            for each in made["artifacts"]
+        ]
+    return made
+
+
+def with_sources(filled: templates.Bindings, task: Task) -> templates.Bindings:
+    raw = task.raw.get("arguments", {}).get("artifacts", ())
+    sources = {each["name"]: each.get("from", "") for each in raw}
+    artifacts = tuple(replace(each, source=sources[each.name]) for each in filled.artifacts)
+    return replace(filled, artifacts=artifacts)
+
+
+def declared_value(declared: templates.Parameter, around: Surroundings) -> str | None:
+    try:
+        if declared.parameter:
+            return resolving.substitute_text(declared.parameter, around.scope, strict=True)
+        if declared.expression:
+            return resolving.substitute_text(
+                "{{=" + declared.expression + "}}", around.scope, strict=True
+            )
+        if declared.value is not None:
+            return resolving.substitute_text(declared.value, around.scope, strict=True)
+    except Refused:
+        if declared.default is None:
+            raise
+    return declared.default
