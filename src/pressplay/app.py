@@ -14,12 +14,10 @@ import logging
 import os
 import secrets
 import signal
-import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import uvicorn
 from starlette.types import ASGIApp
 
 from pressplay.base import clocks, files
@@ -40,6 +38,7 @@ from pressplay.pods import images, sandboxing
 from pressplay.pods.images import Bind, Image, Images
 from pressplay.pods.running import PodRunner
 from pressplay.server import app as server_app
+from pressplay.server import serving
 from pressplay.server.auth import Accounts
 
 _LOG = logging.getLogger(__name__)
@@ -163,13 +162,13 @@ class _Server:
             loop.add_signal_handler(number, ending.set)
         if self._sandbox.warning:
             _LOG.warning("%s", self._sandbox.warning)
-        forge = _http(self._forge())
-        kube = _http(self._kube())
-        serving = [
+        forge = serving.http(self._forge())
+        kube = serving.http(self._kube())
+        faces = [
             group.create_task(forge.serve(sockets=[self._sockets.forge])),
             group.create_task(kube.serve(sockets=[self._sockets.kube])),
         ]
-        await _until_started(forge, kube)
+        await serving.until_started(forge, kube)
         await self._install()
         working = [
             group.create_task(self._runs.run()),
@@ -183,7 +182,7 @@ class _Server:
             task.cancel()
         await asyncio.gather(*working, return_exceptions=True)
         forge.should_exit = kube.should_exit = True
-        await asyncio.gather(*serving)
+        await asyncio.gather(*faces)
 
     def _forge(self) -> ASGIApp:
         return forge_app.build(
@@ -283,8 +282,8 @@ class _Sockets:
     def __init__(self, state: Path) -> None:
         self._path = state / "ports.json"
         known = json.loads(self._path.read_text()) if self._path.exists() else {}
-        self.kube = _listen(known.get("kube", 0))
-        self.forge = _listen(known.get("forge", 0))
+        self.kube = serving.listen(known.get("kube", 0))
+        self.forge = serving.listen(known.get("forge", 0))
 
     @property
     def kube_url(self) -> str:
@@ -302,46 +301,6 @@ class _Sockets:
     async def __aexit__(self, *_: object) -> None:
         self.kube.close()
         self.forge.close()
-
-
-def _listen(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # asyncio sets it only on sockets that it made itself; without it an answer waits 40 ms.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    try:
-        listener.bind(("127.0.0.1", port))
-    except OSError:
-        # Somebody took our old port meanwhile: better another one than none.
-        listener.bind(("127.0.0.1", 0))
-    listener.listen(256)
-    return listener
-
-
-class _HttpServer(uvicorn.Server):
-    """uvicorn without signal handlers: two servers share this process."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _http(app: ASGIApp) -> _HttpServer:
-    config = uvicorn.Config(
-        app,
-        http="httptools",
-        loop="asyncio",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=1,
-    )
-    return _HttpServer(config)
-
-
-async def _until_started(*servers: uvicorn.Server) -> None:
-    while not all(server.started for server in servers):  # noqa: ASYNC110 - uvicorn has no event
-        await asyncio.sleep(0.005)
 
 
 class _Sources:
