@@ -45,7 +45,9 @@ _LOG = logging.getLogger(__name__)
 
 NAMESPACE = "agents"
 OPERATOR = "operator"
-FORGE_OWNER = OPERATOR
+WITHOUT_TOKEN = frozenset({"agent-run"})
+"""Accounts whose only right is that of Argo's executor, which does not exist here."""
+
 APPS: Mapping[str, Mapping[str, str]] = {
     **{
         name: {"contents": "write", "pull_requests": "write", "issues": "write", "checks": "read"}
@@ -332,7 +334,9 @@ class _Sources:
         return {key: base64.b64decode(value) for key, value in found.get("data", {}).items()}
 
     def account_token(self, namespace: str, account: str) -> str:
-        return self._accounts.token(namespace, account) if account else ""
+        if not account or account in WITHOUT_TOKEN:
+            return ""
+        return self._accounts.token(namespace, account)
 
     def artifact(self, key: str) -> Path | None:
         return self._artifacts.path(key)
