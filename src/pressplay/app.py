@@ -147,8 +147,8 @@ class _Server:
             clock=clock,
         )
         runner.sweep()
-        self._steps = StepPods(runner=runner, artifacts=self._artifacts, logs=state / "logs")
-        self._engine = Engine(objects=store, pods=self._steps, clock=clock)
+        steps = StepPods(runner=runner, artifacts=self._artifacts, logs=state / "logs")
+        self._engine = Engine(objects=store, pods=steps, clock=clock)
         self._runs = RunController(objects=store, clock=clock)
         self._deployments = DeploymentController(
             objects=store, runner=runner, logs=state / "logs" / "previews", clock=clock
@@ -199,7 +199,7 @@ class _Server:
         return server_app.build(
             objects=self._store,
             accounts=self._accounts,
-            pod_logs=_PodLogs(self._steps, self._deployments),
+            pod_logs=_PodLogs(self._deployments),
             artifacts=self._artifacts,
             clock=self._clock,
         )
@@ -351,10 +351,9 @@ class _Sources:
 
 
 class _PodLogs:
-    """Finds the log of a pod, of a step or of a preview."""
+    """Finds the log of a preview's pod; steps have no Pod objects to ask for."""
 
-    def __init__(self, steps: StepPods, deployments: DeploymentController) -> None:
-        self._steps = steps
+    def __init__(self, deployments: DeploymentController) -> None:
         self._deployments = deployments
 
     def path(self, namespace: str, pod: str, container: str) -> Path | None:

@@ -33,7 +33,7 @@ from pressplay.engine.port import Pods, StepPod
 from pressplay.engine.records import Records
 from pressplay.engine.scoping import Given, Surroundings
 from pressplay.engine.stopping import Stop
-from pressplay.engine.templates import Call, Kind, Task, Template
+from pressplay.engine.templates import Call, Kind, Retry, Task, Template
 
 Json = Mapping[str, Any]
 _LATE_KEYS = frozenset({"steps", "dag", "outputs", "inputs"})
@@ -149,6 +149,7 @@ class Operation:
             taking.cancel()
             await asyncio.gather(taking, return_exceptions=True)
             return await self._cut_short(place, call)
+        taking.result()
         run = self._retried if ready.template.retry is not None else self._once
         outcome = await run(ready)
         # Only here: after a cancellation the record still says who holds them, for a restart.
@@ -253,10 +254,7 @@ class Operation:
                 break
             tries += 1
             names = _last_retry(last, retries=tries)
-            matches = not retry.expression or expr.evaluate_bool(
-                retry.expression, ready.around.with_names(names).scope.nested()
-            )
-            message = planning.wants_retry(retry, last, tries=tries, matches=matches)
+            message = _wants_retry(retry, last, tries=tries, around=ready.around.with_names(names))
             if not message:
                 await self.stop.pause(retry.backoff.delay_s(tries), exiting=place.exiting)
         outcome = replace(last, message=message or last.message)
@@ -465,6 +463,17 @@ class Operation:
             elif not artifact.optional:
                 raise Refused(f"Unable to resolve: {artifact.source}")
         return Outputs(parameters, artifacts)
+
+
+def _wants_retry(retry: Retry, last: Outcome, *, tries: int, around: Surroundings) -> str:
+    """As planning says; an expression that cannot be worked out ends the tries and says why."""
+    try:
+        matches = not retry.expression or expr.evaluate_bool(
+            retry.expression, around.scope.nested()
+        )
+    except Refused as error:
+        return f"retryStrategy.expression: {error}"
+    return planning.wants_retry(retry, last, tries=tries, matches=matches)
 
 
 def _last_retry(last: Outcome, *, retries: int) -> dict[str, str]:

@@ -26,6 +26,7 @@ def without_sources(raw: Json) -> dict[str, Any]:
 
 
 def with_sources(filled: templates.Bindings, task: Task) -> templates.Bindings:
+    """Filled arguments with the `from` of their artifacts as the task has them."""
     raw = task.raw.get("arguments", {}).get("artifacts", ())
     sources = {each["name"]: each.get("from", "") for each in raw}
     artifacts = tuple(replace(each, source=sources[each.name]) for each in filled.artifacts)
@@ -33,6 +34,10 @@ def with_sources(filled: templates.Bindings, task: Task) -> templates.Bindings:
 
 
 def declared_value(declared: templates.Parameter, around: Surroundings) -> str | None:
+    """An output of steps or dag; None where nothing says what it is. Raises Refused.
+
+    A reference that leads nowhere takes the declared default, if there is one.
+    """
     try:
         if declared.parameter:
             return resolving.substitute_text(declared.parameter, around.scope, strict=True)

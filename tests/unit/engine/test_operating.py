@@ -135,6 +135,19 @@ async def test_an_expression_retries_only_the_exit_code_that_it_names(
     assert set(_phases(workflow)) == {"wf", *(f"wf({number})" for number in range(tries))}
 
 
+async def test_a_retry_expression_that_cannot_be_read_ends_the_tries_and_says_why(
+    bench: Bench, pod: Pod
+) -> None:
+    bench.pods.answers["a"] = _failed()
+    retry = {"limit": "2", "expression": "lastRetry.exitCode =="}
+    templates = [_dag(("a", "")), pod("a", retryStrategy=retry)]
+    workflow = await bench.run({"entrypoint": "main", "templates": templates})
+    assert workflow["status"]["phase"] == "Failed"
+    assert bench.pods.began == ["a"]
+    messages = [node.get("message", "") for node in workflow["status"]["nodes"].values()]
+    assert any(message.startswith("retryStrategy.expression: ") for message in messages)
+
+
 async def test_a_template_of_another_object_looks_up_names_in_its_own_home(
     bench: Bench, pod: Pod
 ) -> None:
