@@ -28,9 +28,15 @@ from pressplay.stages.acceptance import keeping, loading, running
 from pressplay.stages.acceptance.loading import Answer, Result
 from pressplay.stages.environment import Ending, Outcome, StageEnvironment
 
-FAST = Acceptance(
+STRICT = Acceptance(
     load=Load(rate=200, samples=120, timeout_s=1.2),
     thresholds=Thresholds(min_success_pct=0.95, max_p95_ms=800, confidence=0.95),
+)
+# The stage gives up where a busy machine sends late by a quarter of the limit.
+FAST = dataclasses.replace(
+    STRICT,
+    load=Load(rate=200, samples=120, timeout_s=5),
+    thresholds=Thresholds(min_success_pct=0.95, max_p95_ms=4900, confidence=0.95),
 )
 TOKEN = "ghp_" + "a" * 36
 
@@ -113,7 +119,7 @@ def test_an_app_that_hangs_fails_within_one_timeout(serve: Serve, stage: Stage) 
         return web.Response()
 
     started = time.monotonic()
-    outcome, found = judge(stage(serve(hang).connect, FAST))
+    outcome, found = judge(stage(serve(hang).connect, STRICT))
     assert outcome.ending is Ending.FAIL
     assert time.monotonic() - started < 5
     assert found["p95_ms"] == 1200
@@ -128,7 +134,7 @@ def test_an_app_that_drips_its_body_does_not_hold_the_stage(serve: Serve, stage:
             await asyncio.sleep(0.2)
         return response
 
-    outcome, _found = judge(stage(serve(drip).connect, FAST))
+    outcome, _found = judge(stage(serve(drip).connect, STRICT))
     assert outcome.ending is Ending.FAIL
 
 
@@ -137,7 +143,7 @@ def test_a_slow_app_fails_by_its_p95(serve: Serve, stage: Stage) -> None:
         await asyncio.sleep(0.95)
         return web.Response()
 
-    outcome, found = judge(stage(serve(slow).connect, FAST))
+    outcome, found = judge(stage(serve(slow).connect, STRICT))
     assert outcome.ending is not Ending.PASS
     assert found["success_pct"] == 1.0
     assert found["p95_ms"] >= 950
@@ -157,7 +163,7 @@ def test_an_app_that_answers_one_by_one_cannot_hide_behind_a_waiting_client(
         return web.Response()
 
     policy = dataclasses.replace(
-        FAST, load=Load(rate=300, samples=300, timeout_s=1.2), looks=(1.0,)
+        STRICT, load=Load(rate=300, samples=300, timeout_s=1.2), looks=(1.0,)
     )
     outcome, found = judge(stage(serve(one_by_one).connect, policy))
     assert outcome.ending is Ending.FAIL
@@ -218,7 +224,7 @@ def test_failures_are_kept_redacted_capped_and_not_too_many(serve: Serve, stage:
 
     env = stage(
         serve(leaky).connect,
-        dataclasses.replace(FAST, load=Load(200, 320, 1.2), looks=(0.25, 1.0)),
+        dataclasses.replace(FAST, load=Load(200, 320, 5), looks=(0.25, 1.0)),
     )
     judge(env)
     kept = list((env.artifacts / "acceptance/responses").iterdir())
@@ -303,8 +309,8 @@ def test_a_load_that_needs_more_sockets_than_there_are_is_refused(
 
 
 def test_a_client_that_was_late_itself_does_not_blame_the_app(stage: Stage) -> None:
-    env = stage("127.0.0.1:1", FAST)
-    plan = judging.plan(FAST, Urls.from_json(json.loads(env.require("URLS"))))
+    env = stage("127.0.0.1:1", STRICT)
+    plan = judging.plan(STRICT, Urls.from_json(json.loads(env.require("URLS"))))
     shot = next(loading.shots(plan, look=1, start_ms=0))
     endpoint = shot.target.endpoint
     sample = samples.Sample(
@@ -333,7 +339,7 @@ def test_a_stop_from_outside_keeps_the_looks_that_were_taken(
     serve: Serve, stage: Stage, tmp_path: Path
 ) -> None:
     app = serve(green)
-    env = stage(app.connect, dataclasses.replace(FAST, load=Load(30, 120, 1.2), looks=(0.25, 1.0)))
+    env = stage(app.connect, dataclasses.replace(FAST, load=Load(30, 120, 5), looks=(0.25, 1.0)))
     with subprocess.Popen(
         [sys.executable, "-m", "pressplay.stages", "acceptance"],
         env=dict(env.variables),
