@@ -14,6 +14,7 @@ import logging
 import os
 import secrets
 import signal
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,6 +38,8 @@ from pressplay.manifests import loading
 from pressplay.pods import images, sandboxing
 from pressplay.pods.images import Bind, Image, Images
 from pressplay.pods.running import PodRunner
+from pressplay.pods.sandboxing import Bubblewrap, Sandbox
+from pressplay.pods.warm import ForkServer
 from pressplay.server import app as server_app
 from pressplay.server import serving
 from pressplay.server.auth import Accounts
@@ -139,6 +142,7 @@ class _Server:
             environment={"PRESSPLAY_KUBE_URL": sockets.kube_url},
         )
         self._sandbox = sandboxing.detect()
+        self._forks = _warm_up(self._sandbox, log=state / "forking.log")
         runner = PodRunner(
             directory=state / "pods",
             images=_images(store, etc_folder=state / "etc"),
@@ -185,6 +189,8 @@ class _Server:
         await asyncio.gather(*working, return_exceptions=True)
         forge.should_exit = kube.should_exit = True
         await asyncio.gather(*faces)
+        if self._forks is not None:
+            self._forks.close()
 
     def _forge(self) -> ASGIApp:
         return forge_app.build(
@@ -400,6 +406,20 @@ class _NamedImages(Mapping[str, Image]):
 def _images(store: SqliteObjects, *, etc_folder: Path) -> Images:
     host = images.host_image(etc_folder=etc_folder)
     return Images(host, _NamedImages(store, runner=images.runner_image(host)))
+
+
+def _warm_up(sandbox: Sandbox, *, log: Path) -> ForkServer | None:
+    """Let the stages be forked, where a sandbox is there to fork them into."""
+    if not isinstance(sandbox, Bubblewrap):
+        return None
+    forks = ForkServer(
+        (sys.executable, "-P", "-m", "pressplay.stages.forking"),
+        prefix=("python3", "-m", "pressplay.stages"),
+        images=frozenset({"runner", "agent"}),
+        log=log,
+    )
+    sandbox.warm_up(forks)
+    return forks
 
 
 async def _apply(objects: Objects, obj: Object) -> None:

@@ -263,16 +263,18 @@ def spawn(
     output: Path,
     inherit: Sequence[int] = (),
     cwd: Path | None = None,
+    streams: int | None = None,
 ) -> Child:
     """Start `command` with output and errors appended to `output` and nothing on standard input.
 
-    `inherit` are file descriptors that stay open in the child. The caller must await
-    `Child.wait`. Raises Refused if there is no such program, or if it cannot be started.
+    `inherit` are file descriptors that stay open in the child; `streams` is one that becomes its
+    standard input and output instead. The caller must await `Child.wait`. Raises Refused if there
+    is no such program, or if it cannot be started.
     """
     try:
         if cwd is not None:
             return _start_in(cwd, command, env=env, output=output, inherit=inherit)
-        return _start(command, env=env, output=output, inherit=inherit)
+        return _start(command, env=env, output=output, inherit=inherit, streams=streams)
     except FileNotFoundError as error:
         raise Refused(f"Program not found: {command[0]}; install it or put it on PATH") from error
     except OSError as error:
@@ -280,12 +282,19 @@ def spawn(
 
 
 def _start(
-    command: Sequence[str], *, env: Mapping[str, str], output: Path, inherit: Sequence[int]
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    output: Path,
+    inherit: Sequence[int],
+    streams: int | None,
 ) -> Child:
+    own = ((os.POSIX_SPAWN_DUP2, streams, number) for number in (0, 1) if streams is not None)
     actions = [
-        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(output), _APPEND, 0o600),
         (os.POSIX_SPAWN_DUP2, 1, 2),
+        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+        *own,
         *((os.POSIX_SPAWN_DUP2, number, number) for number in inherit),
     ]
     pid = os.posix_spawnp(

@@ -92,6 +92,7 @@ class Enclosed:
     def __init__(self, child: Child, *, status: int, output: Path) -> None:
         """`status` is the reading end of bubblewrap's --json-status-fd, owned from here on."""
         os.set_blocking(status, False)
+        self.pid = child.pid
         self._child = child
         self._status = status
         self._said = b""

@@ -10,9 +10,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +24,7 @@ from pressplay.pods.filesystems import Attachment, Filesystem
 from pressplay.pods.images import Image
 from pressplay.pods.programs import Bare, Enclosed, Program
 from pressplay.pods.spec import Network
+from pressplay.pods.warm import WAITING, Entered, ForkServer
 
 MARKER = "PRESSPLAY_POD_DIR"
 """In the environment of every process of a pod: how a successor finds what was left over."""
@@ -83,21 +85,55 @@ class Bubblewrap:
     def __init__(self, program: Path) -> None:
         self._program = str(program)
         self._prefixes: dict[Image, tuple[str, ...]] = {}
+        self._forks: ForkServer | None = None
+
+    def warm_up(self, forks: ForkServer) -> None:
+        """From here on fork what `forks` serves, instead of starting it."""
+        self._forks = forks
 
     def start(self, enclosure: Enclosure, *, output: Path) -> Program:
         enclosure.filesystem.make_parts()
         enclosure.filesystem.make_mount_points()
         enclosure.filesystem.make_working_dir(enclosure.working_dir)
+        image = enclosure.filesystem.image.name
+        if self._forks and self._forks.serves(image, enclosure.command, enclosure.variables):
+            return self._fork(self._forks, enclosure, output=output)
+        return self._start(enclosure, enclosure.command, output=output)
+
+    def _fork(self, forks: ForkServer, enclosure: Enclosure, *, output: Path) -> Program:
+        door, inner = socket.socketpair()
+        with inner:
+            # What waits has no use for the variables, some of which are secret.
+            bare = replace(enclosure, variables={})
+            around = self._start(bare, WAITING, output=output, streams=inner.fileno())
+        return Entered(
+            around,
+            forks=forks,
+            call=forks.call(enclosure.command, enclosure.environment, at=enclosure.working_dir),
+            door=door,
+            output=output,
+            otherwise=lambda: self._start(enclosure, enclosure.command, output=output),
+        )
+
+    def _start(
+        self,
+        enclosure: Enclosure,
+        command: Sequence[str],
+        *,
+        output: Path,
+        streams: int | None = None,
+    ) -> Enclosed:
         status, status_writer = os.pipe()
         try:
             with _opened(enclosure.filesystem.attachments) as parts:
                 options = ("--json-status-fd", str(status_writer), *self.options(enclosure, parts))
                 with _memory(_joined(options)) as arguments:
                     child = processes.spawn(
-                        (self._program, "--args", str(arguments), "--", *enclosure.command),
+                        (self._program, "--args", str(arguments), "--", *command),
                         env={MARKER: str(enclosure.folder)},
                         output=output,
                         inherit=(arguments, status_writer, *parts.values()),
+                        streams=streams,
                     )
         except BaseException:
             os.close(status)
