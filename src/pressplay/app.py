@@ -17,14 +17,15 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from starlette.types import ASGIApp
 
-from pressplay.base import clocks, files
-from pressplay.cluster import sqlite
+from pressplay.base import clocks, files, rust_programs
 from pressplay.cluster.port import AlreadyExists, Key, Object, Objects, key_of
 from pressplay.cluster.sqlite import SqliteObjects
+from pressplay.controllers.closing import ClosingController, ForgePulls
 from pressplay.controllers.deployments import DeploymentController
 from pressplay.controllers.expiry import ExpiryController
 from pressplay.controllers.runs import RunController
@@ -32,22 +33,33 @@ from pressplay.engine.artifacts import ArtifactRepository
 from pressplay.engine.steppods import StepPods
 from pressplay.engine.watching import Engine
 from pressplay.evidence import signing
+from pressplay.forge import app_keys
 from pressplay.forge.local import app as forge_app
 from pressplay.forge.local.operator import Operator
+from pressplay.forge.tokens import AppKey
 from pressplay.manifests import loading
-from pressplay.pods import images, sandboxing
+from pressplay.pods import images, registries, sandboxing
 from pressplay.pods.images import Bind, Image, Images
 from pressplay.pods.running import PodRunner
 from pressplay.pods.sandboxing import Bubblewrap, Sandbox
 from pressplay.pods.warm import ForkServer
 from pressplay.server import app as server_app
-from pressplay.server import serving
+from pressplay.server import serving, standing
 from pressplay.server.auth import Accounts
+from pressplay.server.standing import NAMESPACE, Address, ForgeSettings
 
 _LOG = logging.getLogger(__name__)
 
-NAMESPACE = "agents"
+read_address = standing.read_address
+default_state = standing.default_state
+
 OPERATOR = "operator"
+KEPT = "pressplay.dev/keep"
+"""Annotation of a shipped ConfigMap whose values are the operator's."""
+
+_OWN_FORGE_PAUSE_S, _FORGE_PAUSE_S = 5.0, 60.0
+"""How often the forge is asked for closed pull requests: our own, and one with a rate limit."""
+
 WITHOUT_TOKEN = frozenset({"agent-run"})
 """Accounts whose only right is that of Argo's executor, which does not exist here."""
 
@@ -65,45 +77,13 @@ class Settings:
     """What one server is told.
 
     `state` holds everything that it knows. With `idle_s`, it ends by itself once there has been
-    no unfinished run and no preview for so many seconds.
+    no unfinished run and no preview for so many seconds. With `forge`, it works for a forge
+    elsewhere and starts none of its own.
     """
 
     state: Path
     idle_s: float | None = None
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where a server of this machine is, as its state folder says."""
-
-    pid: int
-    kube_url: str
-    forge_url: str
-    operator_token: str
-    warning: str = ""
-    """What the server cannot do on this machine, for every command to say."""
-
-    def to_json(self) -> str:
-        """The content of `server.json`."""
-        return json.dumps(self.__dict__)
-
-
-def default_state(environment: Mapping[str, str]) -> Path:
-    """$PRESSPLAY_STATE, else the place that the XDG base directory specification names."""
-    if environment.get("PRESSPLAY_STATE"):
-        return Path(environment["PRESSPLAY_STATE"]).absolute()
-    home = environment.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(home) / "pressplay"
-
-
-def read_address(state: Path) -> Address | None:
-    """The server that lives on this state folder; None if none does."""
-    try:
-        address = Address(**json.loads((state / "server.json").read_text()))
-    except (OSError, ValueError, TypeError):
-        return None
-    # The lock and not the number decides: a number is soon somebody else's.
-    return address if sqlite.owner(state / "store") == address.pid else None
+    forge: ForgeSettings | None = None
 
 
 async def serve(settings: Settings) -> None:
@@ -111,14 +91,17 @@ async def serve(settings: Settings) -> None:
     state = settings.state
     for folder in ("artifacts", "logs", "pods", "forge", "claims"):
         (state / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
-    store = await SqliteObjects.open(state / "store", clock=clocks.SystemClock())
+    store = await SqliteObjects.open(state / standing.STORE, clock=clocks.SystemClock())
     try:
-        async with _Sockets(state) as sockets, asyncio.TaskGroup() as group:
+        async with (
+            _Sockets(state, with_forge=settings.forge is None) as sockets,
+            asyncio.TaskGroup() as group,
+        ):
             server = _Server(settings=settings, store=store, sockets=sockets)
             await server.run(group)
     finally:
         await store.aclose()
-        (state / "server.json").unlink(missing_ok=True)
+        standing.remove_address(state)
 
 
 class _Server:
@@ -151,13 +134,18 @@ class _Server:
             clock=clock,
         )
         runner.sweep()
-        steps = StepPods(runner=runner, artifacts=self._artifacts, logs=state / "logs")
-        self._engine = Engine(objects=store, pods=steps, clock=clock)
+        self._steps = StepPods(runner=runner, artifacts=self._artifacts, logs=state / "logs")
+        self._engine = Engine(objects=store, pods=self._steps, clock=clock)
         self._runs = RunController(objects=store, clock=clock)
         self._deployments = DeploymentController(
             objects=store, runner=runner, logs=state / "logs" / "previews", clock=clock
         )
         self._expiry = ExpiryController(objects=store, clock=clock)
+        self._closing = ClosingController(
+            objects=store,
+            pulls=ForgePulls(objects=store, namespace=NAMESPACE, clock=clock),
+            pause_s=_OWN_FORGE_PAUSE_S if settings.forge is None else _FORGE_PAUSE_S,
+        )
         self._clock = clock
 
     async def run(self, group: asyncio.TaskGroup) -> None:
@@ -168,18 +156,18 @@ class _Server:
             loop.add_signal_handler(number, ending.set)
         if self._sandbox.warning:
             _LOG.warning("%s", self._sandbox.warning)
-        forge = serving.http(self._forge())
-        kube = serving.http(self._kube())
-        faces = [
-            group.create_task(forge.serve(sockets=[self._sockets.forge])),
-            group.create_task(kube.serve(sockets=[self._sockets.kube])),
-        ]
-        await serving.until_started(forge, kube)
+        doors = [(serving.http(self._kube()), self._sockets.kube)]
+        if self._sockets.forge is not None:
+            doors.append((serving.http(self._forge()), self._sockets.forge))
+        servers = [server for server, _ in doors]
+        faces = [group.create_task(server.serve(sockets=[at])) for server, at in doors]
+        await serving.until_started(*servers)
         await self._install()
         working = [
             group.create_task(self._runs.run()),
             group.create_task(self._deployments.run()),
             group.create_task(self._expiry.run()),
+            group.create_task(self._closing.run()),
             group.create_task(self._engine.run()),
         ]
         self._announce()
@@ -187,7 +175,8 @@ class _Server:
         for task in working:
             task.cancel()
         await asyncio.gather(*working, return_exceptions=True)
-        forge.should_exit = kube.should_exit = True
+        for server in servers:
+            server.should_exit = True
         await asyncio.gather(*faces)
         if self._forks is not None:
             self._forks.close()
@@ -205,7 +194,7 @@ class _Server:
         return server_app.build(
             objects=self._store,
             accounts=self._accounts,
-            pod_logs=_PodLogs(self._deployments),
+            pod_logs=_PodLogs(previews=self._deployments, steps=self._steps),
             artifacts=self._artifacts,
             clock=self._clock,
         )
@@ -213,14 +202,47 @@ class _Server:
     async def _install(self) -> None:
         """Put the shipped manifests, the settings and the keys into the store."""
         for obj in loading.shipped(namespace=NAMESPACE):
-            await _apply(self._store, obj)
-        await _apply(self._store, _settings_for(self._sockets.forge_url))
-        await self._install_apps()
+            theirs = KEPT in obj["metadata"].get("annotations", {})
+            await (_complete if theirs else _apply)(self._store, obj)
+        forge = self._settings.forge
+        if forge is None:
+            await _apply(self._store, _settings_for(_local_forge(self._sockets.forge_url)))
+            await self._make_apps()
+        else:
+            await _apply(self._store, _settings_for(forge))
+            await self._take_apps(Path(forge.apps))
+        await self._take_registries()
         await _keep_secret(
             self._store, "evidence-signing", {"key.pem": signing.generate_key().decode()}
         )
 
-    async def _install_apps(self) -> None:
+    async def _take_registries(self) -> None:
+        """Let steps get packages from where this machine's user gets them, too."""
+        environment = dict(os.environ)  # noqa: TID251 - package clients are set up by it as well
+        found = await asyncio.to_thread(registries.of_user, Path.home(), environment)
+        for each in found.left_out:
+            _LOG.warning("registry_settings_left_out %s", each)
+        await _apply(self._store, _config_map("registry-config", found.files))
+        shipped = self._store.peek(Key("ConfigMap", NAMESPACE, "pressplay-settings")) or {}
+        hosts = [shipped.get("data", {}).get("PRESSPLAY_REGISTRIES", ""), *found.hosts]
+        listed = {"PRESSPLAY_REGISTRIES": ",".join(each for each in hosts if each)}
+        await _apply(self._store, _config_map("pressplay-settings", listed))
+
+    async def _take_apps(self, folder: Path) -> None:
+        """The user's own Apps. Keys that were taken before serve on where the folder is gone."""
+        key = Key("Secret", NAMESPACE, f"github-app-{app_keys.APPROVER}")
+        known = await self._store.get(key) is not None
+        for name, each in (await asyncio.to_thread(self._read_apps, folder, known=known)).items():
+            values = {"app-id": each.app_id, "private-key": each.private_key.reveal()}
+            await _apply(self._store, _secret(f"github-app-{name}", values))
+
+    def _read_apps(self, folder: Path, *, known: bool) -> Mapping[str, AppKey]:
+        if known and not folder.is_dir():
+            _LOG.warning("apps_folder_gone folder=%s using=known_keys", folder)
+            return {}
+        return app_keys.read_folders(folder, clock=self._clock)
+
+    async def _make_apps(self) -> None:
         for name, permissions in APPS.items():
             key = Key("Secret", NAMESPACE, f"github-app-{name}")
             if await self._store.get(key) is not None:
@@ -234,15 +256,15 @@ class _Server:
         return {"app-id": str(app.id), "private-key": app.private_key}
 
     def _announce(self) -> None:
+        forge = self._settings.forge
         address = Address(
             pid=os.getpid(),
             kube_url=self._sockets.kube_url,
-            forge_url=self._sockets.forge_url,
+            forge_url=self._sockets.forge_url if forge is None else forge.server_url,
             operator_token=self._keys.operator_token,
             warning=self._sandbox.warning,
         )
-        path = self._settings.state / "server.json"
-        files.write_atomically(path, address.to_json().encode(), mode=0o600)
+        standing.write_address(self._settings.state, address)
         _LOG.info("server_ready kube=%s forge=%s", address.kube_url, address.forge_url)
 
     async def _until_over(self, ending: asyncio.Event) -> None:
@@ -285,13 +307,13 @@ class _Keys:
 
 
 class _Sockets:
-    """Two listening loopback ports that stay the same for a state folder: URLs are written down."""
+    """Listening loopback ports that stay the same for a state folder: URLs are written down."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, *, with_forge: bool) -> None:
         self._path = state / "ports.json"
         known = json.loads(self._path.read_text()) if self._path.exists() else {}
         self.kube = serving.listen(known.get("kube", 0))
-        self.forge = serving.listen(known.get("forge", 0))
+        self.forge = serving.listen(known.get("forge", 0)) if with_forge else None
 
     @property
     def kube_url(self) -> str:
@@ -299,16 +321,19 @@ class _Sockets:
 
     @property
     def forge_url(self) -> str:
-        return f"http://127.0.0.1:{self.forge.getsockname()[1]}"
+        return "" if self.forge is None else f"http://127.0.0.1:{self.forge.getsockname()[1]}"
 
     async def __aenter__(self) -> _Sockets:
-        ports = {"kube": self.kube.getsockname()[1], "forge": self.forge.getsockname()[1]}
+        ports = {"kube": self.kube.getsockname()[1]}
+        if self.forge is not None:
+            ports["forge"] = self.forge.getsockname()[1]
         files.write_atomically(self._path, json.dumps(ports).encode())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.kube.close()
-        self.forge.close()
+        if self.forge is not None:
+            self.forge.close()
 
 
 class _Sources:
@@ -357,15 +382,20 @@ class _Sources:
 
 
 class _PodLogs:
-    """Finds the log of a preview's pod; steps have no Pod objects to ask for."""
+    """Finds the logs of pods: of previews, and of steps, which have no Pod objects."""
 
-    def __init__(self, deployments: DeploymentController) -> None:
-        self._deployments = deployments
+    def __init__(self, *, previews: DeploymentController, steps: StepPods) -> None:
+        self._previews = previews
+        self._steps = steps
 
     def path(self, namespace: str, pod: str, container: str) -> Path | None:
         """The log file, or None."""
-        found = self._deployments.log_path(namespace, pod, container)
-        return found if found.exists() else None
+        found = self._previews.log_path(namespace, pod, container)
+        return found if found.exists() else self._steps.find_log(namespace, pod, container)
+
+    def goes_on(self, namespace: str, pod: str) -> bool:
+        """Whether it is the pod of a step that runs."""
+        return self._steps.is_running(namespace, pod)
 
 
 class _NamedImages(Mapping[str, Image]):
@@ -376,7 +406,7 @@ class _NamedImages(Mapping[str, Image]):
         self._runner = runner
         # A repository's own programs expect to find its modules in their working directory.
         plain = {name: value for name, value in runner.env.items() if name != "PYTHONSAFEPATH"}
-        self._plain = replace(runner, name="agent", env=plain)
+        self._bare = replace(runner, name="agent", env=plain)
         self._agents: dict[tuple[str, ...], Image] = {}
 
     def __getitem__(self, name: str) -> Image:
@@ -398,9 +428,20 @@ class _NamedImages(Mapping[str, Image]):
         listed = self._store.peek(Key("ConfigMap", NAMESPACE, "agent-programs")) or {}
         programs = tuple(sorted(listed.get("data", {}).values()))
         if programs not in self._agents:
-            binds = [Bind(Path(each), each) for each in programs if Path(each).is_file()]
+            binds = [Bind(Path(each), each) for each in programs if Path(each).exists()]
             self._agents[programs] = self._plain.with_binds(*binds)
         return self._agents[programs]
+
+    @cached_property
+    def _plain(self) -> Image:
+        """With the languages that this machine knows; asked for once, when an agent first needs it:
+        a server that starts has no time to look.
+        """
+        environment = dict(os.environ)  # noqa: TID251 - rustup finds its settings by it
+        rust = rust_programs.find(path=environment.get("PATH", ""), variables=environment)
+        if rust is None:
+            return self._bare
+        return self._bare.with_toolchain(rust.root, programs=rust.programs)
 
 
 def _images(store: SqliteObjects, *, etc_folder: Path) -> Images:
@@ -429,29 +470,52 @@ async def _apply(objects: Objects, obj: Object) -> None:
         await objects.patch(key_of(obj), obj)
 
 
+async def _complete(objects: Objects, obj: Object) -> None:
+    """Add the entries of a ConfigMap that are not there yet; those that are there are theirs."""
+    try:
+        await objects.create(obj)
+    except AlreadyExists:
+        found = await objects.get(key_of(obj)) or {}
+        await objects.patch(key_of(obj), {"data": {**obj["data"], **(found.get("data") or {})}})
+
+
 async def _keep_secret(objects: Objects, name: str, values: Mapping[str, str]) -> None:
     """Store a Secret unless there is one: a key that was handed out is never replaced."""
-    data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
     with contextlib.suppress(AlreadyExists):
-        await objects.create(
-            {
-                "apiVersion": "v1",
-                "kind": "Secret",
-                "metadata": {"name": name, "namespace": NAMESPACE},
-                "data": data,
-            }
-        )
+        await objects.create(_secret(name, values))
 
 
-def _settings_for(forge_url: str) -> Object:
+def _secret(name: str, values: Mapping[str, str]) -> Object:
     return {
         "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "pressplay-settings", "namespace": NAMESPACE},
-        "data": {
-            "GITHUB_API_URL": f"{forge_url}/api/v3",
-            "GITHUB_SERVER_URL": forge_url,
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "data": {key: base64.b64encode(value.encode()).decode() for key, value in values.items()},
+    }
+
+
+def _local_forge(url: str) -> ForgeSettings:
+    """The forge that this package carries, at its address."""
+    return ForgeSettings(server_url=url, api_url=f"{url}/api/v3", apps="")
+
+
+def _settings_for(forge: ForgeSettings) -> Object:
+    return _config_map(
+        "pressplay-settings",
+        {
+            "GITHUB_API_URL": forge.api_url,
+            "GITHUB_SERVER_URL": forge.server_url,
+            "PRESSPLAY_APPROVER_APP": forge.approver,
             # Previews of several repositories share this machine.
             "PRESSPLAY_NAMING": "repo-pr",
         },
+    )
+
+
+def _config_map(name: str, data: Mapping[str, str]) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "data": dict(data),
     }

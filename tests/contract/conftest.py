@@ -6,15 +6,20 @@ that it would ring it.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -217,3 +222,80 @@ def filled_repo(repo: str, clone: CloneRepo) -> str:
     done = seed.push("HEAD:refs/heads/main")
     assert done.ok, done.complaint()
     return repo
+
+
+@dataclass(frozen=True)
+class Received:
+    """One POST as a webhook's receiver got it."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def event(self) -> str:
+        return self.headers["X-GitHub-Event"]
+
+    @property
+    def document(self) -> dict[str, Any]:
+        return dict(json.loads(self.body))
+
+    @property
+    def label(self) -> str:
+        """Event and action, as GitHub's description names them."""
+        return "/".join(filter(None, (self.event, self.document.get("action", ""))))
+
+
+class Receiver(ThreadingHTTPServer):
+    """A webhook's other end: keeps what comes and answers `status` when `gate` is open."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Receiving)
+        self.status = 200
+        self.gate = threading.Event()
+        self.gate.set()
+        self.got: list[Received] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/hook"
+
+    def wait_for(self, count: int, *, label: str = "") -> list[Received]:
+        """What has come, once it is as much as `count`, of one label if one is named."""
+        for _ in range(500):
+            if sum(label in ("", it.label) for it in self.got) >= count:
+                return list(self.got)
+            time.sleep(0.02)
+        raise AssertionError(f"only {[it.label for it in self.got]} came, not {count}")
+
+
+class _Receiving(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        server = self.server
+        assert isinstance(server, Receiver)
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        server.got.append(Received(headers=dict(self.headers), body=body))
+        server.gate.wait(30)
+        with contextlib.suppress(OSError):  # the sender may have gone by now
+            self.send_response(server.status)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as above
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Somebody who listens to webhooks."""
+    with Receiver() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield server
+        server.gate.set()
+        server.shutdown()
+        thread.join()

@@ -21,6 +21,16 @@ OWNER = "captain"
 BRANCH = "pressplay/issue-1"
 
 
+def ruleset(*kinds: str) -> dict[str, object]:
+    """An active ruleset on the default branch."""
+    return {
+        "name": "default branch",
+        "enforcement": "active",
+        "conditions": {"ref_name": {"include": ["~DEFAULT_BRANCH"], "exclude": []}},
+        "rules": [{"type": kind} for kind in kinds],
+    }
+
+
 @pytest.fixture
 def worked_repo(filled_repo: str, clone: CloneRepo) -> str:
     """A repository with one commit on main and one more on BRANCH."""
@@ -55,8 +65,10 @@ def test_repository_and_branches_are_read(forge: ServedForge, worked_repo: str) 
 def test_rules_of_a_branch_are_known_without_administration(
     forge: ServedForge, worked_repo: str
 ) -> None:
+    forge.operator.add_ruleset(OWNER, worked_repo, ruleset=ruleset("deletion", "pull_request"))
     with forge.client(worked_repo) as client:
-        assert "pull_request" in client.branch_rules(OWNER, worked_repo, "main")
+        rules = client.branch_rules(OWNER, worked_repo, "main")
+        assert rules == ("deletion", "pull_request")
         assert client.branch_rules(OWNER, worked_repo, BRANCH) == ()
         with pytest.raises(RefusedByForge, match="not accessible by integration"):
             client.has_protection(OWNER, worked_repo, "main")
@@ -316,7 +328,7 @@ CALLS_AND_NEEDS = [
 
 def test_every_call_with_a_token_is_in_the_list_of_needs() -> None:
     own = {"installation", "access_token"}
-    free = {"repository", "branch_rules", "permission"}
+    free = {"repository", "branch_rules", "ruleset", "permission"}
     unmet = {"branch_protection"}  # needs administration, which no token of ours may carry
     listed = {name for name, _, _, _ in CALLS_AND_NEEDS}
 

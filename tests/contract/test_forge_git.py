@@ -145,11 +145,16 @@ def test_app_does_not_push_to_the_default_branch(
 def test_default_branch_stays_closed_without_its_protection(
     forge: ServedForge, filled_repo: str, clone: CloneRepo
 ) -> None:
+    forge.may_ring = True
     forge.operator.set_protection(OWNER, filled_repo, "main", enabled=False)
     checkout = clone(filled_repo, token=forge.token(filled_repo))
     checkout.commit({"a": "1"})
 
     assert not checkout.push("HEAD:refs/heads/main").ok
+    # GitHub would have let it through: that is what the alarm is for.
+    alarm = forge.operator.alarms()[-1]
+    assert (alarm.who, alarm.verb) == ("rex[bot]", "PUSH")
+    assert alarm.path == f"/{OWNER}/{filled_repo}.git refs/heads/main"
 
 
 def test_app_does_not_push_to_a_protected_branch(

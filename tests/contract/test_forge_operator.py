@@ -114,6 +114,7 @@ def test_address_that_cannot_be_is_not_found(
         (b'{"title": "\\ud800"}', 400),
         (b'{"title": 7}', 422),
         (b"{}", 422),
+        (b'{"title": "t", "body": "' + b"x" * 65_537 + b'"}', 422),
         (b" " * (1024 * 1024 + 1), 413),
     ],
 )

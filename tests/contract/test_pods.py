@@ -290,6 +290,27 @@ async def test_a_sidecar_runs_beside_the_main_container_and_is_stopped_after_it(
     assert "stopped\n" in log(run, "meter")
 
 
+async def test_in_a_relay_network_a_sidecar_serves_the_main_container_by_a_shared_folder(
+    world: World,
+) -> None:
+    sidecar = container(
+        "beside",
+        f"mkfifo {R}/shared/pipe; echo carried > {R}/shared/pipe; sleep 60",
+        restartPolicy="Always",
+        volumeMounts=[{"name": "shared", "mountPath": "/shared"}],
+    )
+    result, run = await world.run(
+        f"until [ -p {R}/shared/pipe ]; do sleep 0.01; done; cat {R}/shared/pipe",
+        labels={"pressplay.dev/network": "relay"},
+        initContainers=[sidecar],
+        container={"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]},
+        volumes=[{"name": "shared", "emptyDir": {}}],
+        terminationGracePeriodSeconds=1,
+    )
+    assert result.succeeded
+    assert log(run) == "carried\n"
+
+
 async def test_a_sidecar_that_will_not_stop_is_killed_after_the_grace(world: World) -> None:
     deaf = f"trap '' TERM; touch {R}/shared/up; while :; do sleep 0.05; done"
     mounts = [{"name": "shared", "mountPath": "/shared"}]

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from pressplay.cli import local_server
 from pressplay.cluster.kube import KubeClient
 from pressplay.forge.client import Forge
 from pressplay.forge.local.operator import Operator
+from pressplay.server.standing import Address
 
 _TIMEOUT_S = 300
 
@@ -44,20 +45,26 @@ class Machine:
     def __init__(self, state: Path) -> None:
         self.state = state
 
-    def call(self, *arguments: str | Path, cwd: Path | None = None) -> Called:
-        """Run `pressplay` with this state folder."""
+    def call(
+        self,
+        *arguments: str | Path,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Called:
+        """Run `pressplay` with this state folder; `env` adds to the environment."""
         done = subprocess.run(
             [sys.executable, "-m", "pressplay.cli", "--state", self.state, *arguments],
             capture_output=True,
             text=True,
             timeout=_TIMEOUT_S,
             cwd=cwd,
+            env={**os.environ, **(env or {})},
             check=False,
         )
         return Called(done.returncode, done.stdout, done.stderr)
 
     @property
-    def address(self) -> app.Address:
+    def address(self) -> Address:
         """The server, started if need be."""
         return local_server.ensure(self.state)
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pressplay.base.errors import Unavailable
-from pressplay.cli import demo, pipelines
+from pressplay.cli import demo, pipelines, watching
+from pressplay.cli.origins import Asked, LocalOrigin
 from pressplay.cli.pipelines import Session
 
 if TYPE_CHECKING:
@@ -22,18 +23,18 @@ RUNS, KILLS = 10, 5
 
 
 def _press(machine: Machine) -> Session:
-    sample = demo.sample(machine.state / "demo")
+    sample = demo.sample(machine.state / "demo", language="python")
     return pipelines.press_play(
         address=machine.address,
         state=machine.state,
-        workspace=sample.workspace,
-        issue=sample.issue,
+        origin=LocalOrigin(machine.address, sample.workspace),
+        asked=Asked(text=sample.issue),
         agent=sample.agent,
     )
 
 
 def _finish(session: Session) -> dict[str, Any]:
-    return pipelines.follow(session, tell=lambda _: None, timeout_s=200)
+    return watching.follow(session.state, session.run, tell=lambda _: None, timeout_s=200)
 
 
 @pytest.fixture(scope="module")

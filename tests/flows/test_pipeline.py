@@ -65,7 +65,7 @@ def _get(endpoint: dict[str, Any], path: str) -> tuple[int, str]:
 
 
 def test_the_demo_ends_approved_unmerged_served_and_proven(machine: Machine) -> None:
-    done = machine.call("demo", "--output", "json")
+    done = machine.call("demo", "--sample", "python", "--output", "json")
     assert done.code == 0, done.out + done.err
     summary = done.json()
     assert summary["verdict"] == "pass"
@@ -144,7 +144,7 @@ def test_an_edit_that_makes_the_app_answer_500_is_not_approved_and_leaves_no_pre
 
 
 def test_the_same_head_in_another_run_is_covered_and_changes_nothing(machine: Machine) -> None:
-    done = machine.call("demo", "--output", "json")
+    done = machine.call("demo", "--sample", "python", "--output", "json")
     assert done.code == 0, done.out + done.err
     world = machine.world()
     run = done.json()["run"]

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from pressplay import app
+from pressplay.server.standing import Address
 
 if TYPE_CHECKING:
     from tests.flows.conftest import Machine  # only a name here: pytest hands the object in
@@ -18,7 +19,7 @@ def _up(machine: Machine, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen([*command, *arguments], stderr=subprocess.PIPE, text=True)
 
 
-def _ready(machine: Machine) -> app.Address:
+def _ready(machine: Machine) -> Address:
     until = time.monotonic() + 30
     while (found := app.read_address(machine.state)) is None:
         assert time.monotonic() < until

@@ -36,7 +36,9 @@ _MODEL = re.compile(r"[A-Za-z0-9._:/@-]{1,128}")
 _VARIABLE = re.compile(r"(?!PRESSPLAY_)[A-Za-z_][A-Za-z0-9_]{0,127}")
 _VALUE = re.compile(r"[\s\S]{1,8192}")
 _OUTPUT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
-_OWN_SECRETS = re.compile(r"(?!github-app-|evidence-signing$)[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_OWN_SECRETS = re.compile(
+    r"(?!github-app-|evidence-signing$|model-key$)[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"
+)
 
 
 class RunPhase(StrEnum):

@@ -76,6 +76,11 @@ def implement_run(*, repository_id: int, issue: int) -> str:
     return f"implement-r{repository_id}-i{issue}"
 
 
+def validate_run(*, repository_id: int, pr: int, head: str) -> str:
+    """The Workflow that validates a pull request at one head."""
+    return f"validate-r{repository_id}-pr{pr}-{head[:10]}"
+
+
 def run_branch(subject: str) -> str:
     """The branch on which our work on an issue lives."""
     return f"pressplay/{subject}"

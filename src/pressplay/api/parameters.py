@@ -31,6 +31,7 @@ _HEADS = "refs/heads/"
 _NUMBER = r"[1-9][0-9]{0,17}"
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _TASK = r"(?!/)(?!.*\.\.)[A-Za-z0-9._/-]{1,128}"
+_MODEL = r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}"
 _FILE = r"(?![/-])(?!.*\.\.)[A-Za-z0-9._/-]{1,200}"
 
 # The rule of git itself beyond the alphabet: its manual page git-check-ref-format.
@@ -57,6 +58,11 @@ _RULES: dict[str, tuple[str, str]] = {
     "includeComments": (r"true|false", "true or false"),
     "attempt": (rf"[0-{MAX_ATTEMPTS}]", f"0 to {MAX_ATTEMPTS}"),
     "agentKind": ("|".join(AGENT_KINDS), f"one of: {', '.join(AGENT_KINDS)}"),
+    "agentModel": (
+        _MODEL,
+        "a model's name: up to 128 letters, digits, '.', '_', ':', '/', '@', '-'",
+    ),
+    "agentMaxUsd": (r"[0-9]{1,4}(\.[0-9]{1,6})?", "an amount of US dollars, such as 2.50"),
     "domain": (rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*", "a DNS name"),
     "chartPath": (_FILE, "a path inside the repository, without '..'"),
     "valuesFile": (_FILE, "a path inside the repository, without '..'"),

@@ -24,7 +24,11 @@ SIZE_LIMIT = 64 * 1024
 
 SCHEMA_FILE = Path(__file__).with_name("policy.schema.json")
 
-_TTL_LIMITS = (300, 30 * 86400)
+_AGENT_LIMITS = (10, 3600)
+_START_LIMITS = (1, 240)
+SHORTEST_TTL_S, LONGEST_TTL_S = 300, 30 * 86400
+"""How long a preview may live, counted from now, whoever asks for it."""
+
 _COMMIT = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})?")
 
 
@@ -41,6 +45,7 @@ class Agent:
     kind: str = ""
     max_usd: float = 5
     max_turns: int = 60
+    timeout_s: int = 3600
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class ProcessPreview:
     build: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     ready: str = "/"
+    timeout_s: int = 240
 
 
 @dataclass(frozen=True)
@@ -155,7 +161,12 @@ class Policy:
         return {
             "version": 1,
             "language": self.language,
-            "agent": dict(vars(self.agent)),
+            "agent": {
+                "kind": self.agent.kind,
+                "max_usd": self.agent.max_usd,
+                "max_turns": self.agent.max_turns,
+                "timeout": clocks.duration_text(self.agent.timeout_s),
+            },
             "qa": {"paths": list(self.qa.paths), "must_fail_on_base": self.qa.must_fail_on_base},
             "comments": self.comments,
             "preview": {
@@ -164,6 +175,7 @@ class Policy:
                     "build": list(self.preview.process.build),
                     "command": list(self.preview.process.command),
                     "ready": self.preview.process.ready,
+                    "timeout": clocks.duration_text(self.preview.process.timeout_s),
                 },
                 "helm": {
                     "chart": helm.chart,
@@ -238,9 +250,11 @@ def _policy(value: dict[str, Any], source: str) -> Policy:
     agent = dict(value.get("agent", {}))
     qa = dict(value.get("qa", {}))
     _whole(agent, "max_turns")
+    longest_s = _seconds(agent, "timeout", DEFAULT.agent.timeout_s, where=f"{source}: agent")
+    agent.pop("timeout", None)
     return Policy(
         language=value.get("language", DEFAULT.language),
-        agent=Agent(**agent),
+        agent=Agent(**agent, timeout_s=longest_s),
         qa=Qa(**(qa | ({"paths": tuple(qa["paths"])} if "paths" in qa else {}))),
         comments=value.get("comments", DEFAULT.comments),
         preview=_preview(value.get("preview", {}), source),
@@ -249,19 +263,25 @@ def _policy(value: dict[str, Any], source: str) -> Policy:
     )
 
 
+def _seconds(value: dict[str, Any], key: str, default: int, *, where: str) -> int:
+    """A duration as whole seconds."""
+    if key not in value:
+        return default
+    return clocks.read_duration(value[key], field=f"{where}.{key}")
+
+
 def _preview(value: dict[str, Any], source: str) -> Preview:
     process, helm = value.get("process", {}), value.get("helm", {})
     image = helm.get("image", {})
     default = Preview()
-    ttl_s = default.ttl_s
-    if "ttl" in value:
-        ttl_s = clocks.read_duration(value["ttl"], field=f"{source}: preview.ttl")
+    where = f"{source}: preview.process"
     return Preview(
         deployer=value.get("deployer", default.deployer),
         process=ProcessPreview(
             build=tuple(process.get("build", ())),
             command=tuple(process.get("command", ())),
             ready=process.get("ready", default.process.ready),
+            timeout_s=_seconds(process, "timeout", default.process.timeout_s, where=where),
         ),
         helm=HelmPreview(
             chart=helm.get("chart", default.helm.chart),
@@ -269,7 +289,7 @@ def _preview(value: dict[str, Any], source: str) -> Preview:
             image_repository=image.get("repository", default.helm.image_repository),
             image_tag=image.get("tag", default.helm.image_tag),
         ),
-        ttl_s=ttl_s,
+        ttl_s=_seconds(value, "ttl", default.ttl_s, where=f"{source}: preview"),
     )
 
 
@@ -336,9 +356,14 @@ def _refuse_templates(value: object, source: str) -> None:
 
 def _check_together(policy: Policy, source: str) -> None:
     """What no schema can say: how values must fit each other."""
-    shortest, longest = _TTL_LIMITS
-    if not shortest <= policy.preview.ttl_s <= longest:
-        raise Refused(f"{source}: preview.ttl must lie between 5m and 30d")
+    for key, seconds, (shortest, longest) in (
+        ("preview.ttl", policy.preview.ttl_s, (SHORTEST_TTL_S, LONGEST_TTL_S)),
+        ("preview.process.timeout", policy.preview.process.timeout_s, _START_LIMITS),
+        ("agent.timeout", policy.agent.timeout_s, _AGENT_LIMITS),
+    ):
+        if not shortest <= seconds <= longest:
+            ends = " and ".join(clocks.duration_text(each) for each in (shortest, longest))
+            raise Refused(f"{source}: {key} must lie between {ends}")
     acceptance = policy.acceptance
     looks = acceptance.looks
     if looks[-1] != 1 or any(a >= b for a, b in itertools.pairwise(looks)):

@@ -29,6 +29,8 @@ _SHALLOW = 12
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_DIRECTORY
 _CHUNK = 1024 * 1024
+_RANGE = 128 * _CHUNK
+_NOT_BY_KERNEL = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -251,9 +253,26 @@ def _copy(source: int, folder: int, name: str, *, depth: int = 0) -> None:
     if stat.S_ISDIR(mode):
         _copy_folder(source, folder, name, depth=depth)
         return
-    target = _create(name, folder, 0o755 if mode & 0o111 else 0o644)
-    with os.fdopen(target, "wb") as writer, os.fdopen(source, "rb", closefd=False) as reader:
-        shutil.copyfileobj(reader, writer, _CHUNK)
+    with _closing(_create(name, folder, 0o755 if mode & 0o111 else 0o644)) as target:
+        _copy_content(source, target)
+
+
+def _copy_content(source: int, target: int) -> None:
+    """Let the kernel copy, or the file system share the blocks, where it can.
+
+    Both descriptors move on by what is copied, so that the rest can be copied by hand.
+    """
+    try:
+        while os.copy_file_range(source, target, _RANGE):
+            continue
+    except OSError as error:
+        if error.errno not in _NOT_BY_KERNEL:
+            raise
+        with (
+            os.fdopen(target, "wb", closefd=False) as writer,
+            os.fdopen(source, "rb", closefd=False) as reader,
+        ):
+            shutil.copyfileobj(reader, writer, _CHUNK)
 
 
 def _copy_folder(source: int, folder: int, name: str, *, depth: int) -> None:

@@ -133,6 +133,7 @@ def stream(
     timeout_s: float,
     on_output: Callable[[bytes], None],
     grace_s: float = 2.0,
+    stdin: Path = Path(os.devnull),
 ) -> int | None:
     """Run `command` to its end and hand its output and errors, mixed, to `on_output` as they come.
 
@@ -141,15 +142,16 @@ def stream(
     that nothing goes on behind the caller's back. Raises Refused if there is no such program.
     """
     try:
-        process = subprocess.Popen(
-            [str(part) for part in command],
-            env=dict(env),
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with stdin.open("rb") as reader:
+            process = subprocess.Popen(
+                [str(part) for part in command],
+                env=dict(env),
+                cwd=cwd,
+                stdin=reader,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
     except (FileNotFoundError, PermissionError) as error:
         raise Refused(
             f"Program cannot be started: {command[0]}; install it or put it on PATH ({error})"

@@ -5,22 +5,35 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
-from pressplay import app
-from pressplay.app import Address
 from pressplay.base import processes
 from pressplay.base.errors import Unavailable
+from pressplay.server import standing
+from pressplay.server.standing import Address
 
 _PATIENCE_S = 30.0
 _OTHERS_PATIENCE_S = 5.0
+MODEL_VARIABLES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL")
 IDLE_S = 300.0
 """A server that a command started ends after so long without a run or a preview."""
 
 
+def folder(state: Path | None) -> Path:
+    """The state folder that a command works on: the one it was given, or the user's."""
+    environment = os.environ  # noqa: TID251 - the command line reads it
+    return state or standing.default_state(environment)
+
+
+def find(state: Path) -> Address | None:
+    """The server of `state`, if one runs."""
+    return standing.read_address(state)
+
+
 def ensure(state: Path) -> Address:
     """The server of `state`, started if none runs. Raises Unavailable with the end of its log."""
-    found = app.read_address(state)
+    found = standing.read_address(state)
     if found is not None:
         return found
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -30,12 +43,12 @@ def ensure(state: Path) -> Address:
             *(sys.executable, "-m", "pressplay.cli", "--state", str(state)),
             *("up", "--idle", str(IDLE_S)),
         ],
-        env=dict(os.environ),  # noqa: TID251 - the server is started as the user's own
+        env=_servers_own(os.environ),  # noqa: TID251 - the server is started as the user's own
         output=log,
     )
     until = time.monotonic() + _PATIENCE_S
     try:
-        while (found := app.read_address(state)) is None:
+        while (found := standing.read_address(state)) is None:
             if _has_ended(child.pid):
                 # Another command may have started one at the same moment: then ours gave way.
                 until = min(until, time.monotonic() + _OTHERS_PATIENCE_S)
@@ -48,6 +61,11 @@ def ensure(state: Path) -> Address:
     finally:
         os.close(child.pidfd)
     return found
+
+
+def _servers_own(environment: Mapping[str, str]) -> dict[str, str]:
+    """The user's environment without the model's key, which lives in a Secret for a run only."""
+    return {name: value for name, value in environment.items() if name not in MODEL_VARIABLES}
 
 
 def _has_ended(pid: int) -> bool:

@@ -2,67 +2,88 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from pressplay import app
 from pressplay.base.errors import Refused
-from pressplay.cli import local_server, pipelines, reporting, workspaces
-from pressplay.cli.pipelines import AgentChoice, IssueText
-from pressplay.cli.workspaces import Workspace
+from pressplay.cli import agents
+from pressplay.cli.agents import AgentChoice
+
+if TYPE_CHECKING:
+    from pressplay.cli.origins import Asked, IssueText
+    from pressplay.cli.workspaces import Workspace
 
 
 @click.command(epilog="Example: pressplay run --repo . --issue issue.md --agent command -- ./agent")
 @click.option(
     "--repo",
     required=True,
-    type=click.Path(path_type=Path),
-    help="A git repository on this machine; it keeps everything as it was, save the run's branch.",
+    metavar="PATH|URL",
+    help=(
+        "A git repository on this machine, which keeps everything as it was save the run's branch; "
+        "or the address of one: https://HOST/OWNER/NAME."
+    ),
 )
 @click.option(
     "--issue",
-    required=True,
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="File with the issue: the first line is the title.",
+    metavar="FILE|NUMBER",
+    help="File with the issue, its first line the title; or the number of an issue on the forge.",
 )
 @click.option(
-    "--agent",
-    type=click.Choice(["command", "scripted"]),
-    default="command",
-    show_default=True,
-    help="command: your PROGRAM works in the checkout. scripted: a script of edits (a double).",
+    "--pr",
+    type=click.IntRange(min=1),
+    metavar="NUMBER",
+    help="Validate this pull request instead.",
 )
-@click.option("--timeout", type=float, default=3600.0, help="Seconds to watch.")
+@click.option(
+    "--apps",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder with the keys of the GitHub Apps, for an address; remembered after the first run.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=3600.0,
+    show_default=True,
+    help="Seconds to watch.",
+)
 @click.option("--output", type=click.Choice(["text", "json"]), default="text")
-@click.argument("program", nargs=-1, type=click.UNPROCESSED)
+@agents.options
 @click.pass_context
-def command(
+def command(  # noqa: PLR0913 - one argument for each option
     ctx: click.Context,
     *,
-    repo: Path,
-    issue: Path,
-    agent: str,
+    repo: str,
+    issue: str | None,
+    pr: int | None,
+    apps: Path | None,
+    agent: AgentChoice,
     timeout: float,
     output: str,
-    program: tuple[str, ...],
 ) -> None:
     """Take an issue to an approved pull request, with its proof. A person merges.
 
     PROGRAM is the agent: it starts in a fresh checkout, without network or secrets, finds the
     task in the file that $PRESSPLAY_TASK_FILE names and its part (rex or qa) in $PRESSPLAY_ROLE,
-    and edits files. Exit code 0: approved. 1: a gate said no. 2: refused. 3: unavailable.
+    and edits files. Ctrl-C ends the watching, not the run.
     """
-    choice = choose_agent(agent, program)
-    workspace = workspaces.read_workspace(repo)
+    # Imported here: `--help` must not wait for the clients of servers and forges.
+    from pressplay.cli import forges, local_server, playing, workspaces  # noqa: PLC0415
+
+    asked = read_subject(issue, pr)
+    state = local_server.folder(ctx.obj)
+    manner = playing.Manner(timeout_s=timeout, output=output)
+    if forges.is_address(repo):
+        place = forges.read_place(repo)
+        ctx.exit(playing.play_there(state, place, asked, apps=apps, agent=agent, manner=manner))
+    if apps is not None:
+        raise Refused("--apps belongs to an address; a repository on this machine needs none")
+    workspace = workspaces.read_workspace(Path(repo))
     if output == "text" and workspaces.has_uncommitted_changes(workspace):
         click.echo("Note: uncommitted changes are not part of the run; it starts from HEAD.")
-    text = pipelines.read_issue(issue)
-    ctx.exit(play(ctx.obj, workspace, text, agent=choice, timeout_s=timeout, output=output))
+    ctx.exit(playing.play_here(state, workspace, asked, agent=agent, manner=manner))
 
 
 def play(
@@ -75,43 +96,33 @@ def play(
     output: str,
     fresh: bool = False,
 ) -> int:
-    """Start or find the run, watch it, say how it ended; returns the exit code."""
-    begun = time.monotonic()
-    folder = state or app.default_state(os.environ)  # noqa: TID251 - the command line reads it
-    address = local_server.ensure(folder)
-    if address.warning:
-        click.echo(f"Warning: {address.warning}", err=True)
-    session = pipelines.press_play(
-        address=address, state=folder, workspace=workspace, issue=issue, agent=agent, fresh=fresh
+    """A run for an issue's text on a repository of this machine; returns the exit code."""
+    # Imported here, as above.
+    from pressplay.cli import local_server, playing  # noqa: PLC0415
+    from pressplay.cli.origins import Asked  # noqa: PLC0415
+
+    return playing.play_here(
+        local_server.folder(state),
+        workspace,
+        Asked(text=issue, fresh=fresh),
+        agent=agent,
+        manner=playing.Manner(timeout_s=timeout_s, output=output),
     )
-    lines = reporting.Lines(quiet=output == "json")
-    if output == "text":
-        reporting.begin(session)
-    try:
-        workflow = pipelines.follow(session, tell=lines.tell, timeout_s=timeout_s)
-    except KeyboardInterrupt:
-        click.echo(f"\nNo longer watching. Run {session.run} goes on.", err=True)
-        return 130
-    summary = pipelines.conclude(session, workflow, seconds=time.monotonic() - begun)
-    reporting.conclude(summary, output=output)
-    return summary.exit_code
 
 
-def choose_agent(kind: str, program: tuple[str, ...]) -> AgentChoice:
-    """The agent that the command line names. Raises Refused for a program that is not there."""
-    if not program:
-        raise Refused(f"--agent {kind} needs a program: put it after `--`")
-    if kind == "scripted":
-        script = Path(program[0])
-        if not script.is_file():
-            raise Refused(f"--agent scripted: no script at {script}")
-        return AgentChoice(kind, files={"scenario.yaml": script.read_text()})
-    found = shutil.which(program[0])
-    if found is None:
-        raise Refused(f"--agent command: {program[0]} is no program on PATH and no executable file")
-    path = Path(found).absolute()
-    argv = [str(path), *program[1:]]
-    named = tuple(Path(each).absolute() for each in program[1:] if Path(each).is_file())
-    # Relative file arguments would mean something else in the sandbox's checkout.
-    argv = [str(Path(each).absolute()) if Path(each).is_file() else each for each in argv]
-    return AgentChoice(kind, files={"command.json": json.dumps(argv)}, programs=(path, *named))
+def read_subject(issue: str | None, pr: int | None) -> Asked:
+    """What the run is about. Raises Refused unless it is exactly one thing."""
+    from pressplay.cli import pipelines  # noqa: PLC0415 - as above
+    from pressplay.cli.origins import Asked  # noqa: PLC0415
+
+    if (issue is None) is (pr is None):
+        raise Refused("Give one of --issue FILE, --issue NUMBER and --pr NUMBER")
+    if pr is not None:
+        return Asked(pr=pr)
+    text = (issue or "").removeprefix("#")
+    path = Path(issue or "")
+    if path.is_file():
+        return Asked(text=pipelines.read_issue(path))
+    if text.isascii() and text.isdecimal() and 0 < int(text) < 10**9:
+        return Asked(issue=int(text))
+    raise Refused(f"--issue {issue}: there is no such file; give a file or an issue's number")

@@ -52,15 +52,73 @@ def has_uncommitted_changes(workspace: Workspace) -> bool:
     return bool(_git(workspace.path, "status", "--porcelain").text().strip())
 
 
-def push(workspace: Workspace, *, url: str, server_url: str, token: Secret) -> None:
-    """Give the forge the commit from which the run starts, as the default branch."""
+@dataclass(frozen=True)
+class Refspec:
+    """A commit and the branch of the local forge that is to point to it."""
+
+    sha: str
+    branch: str
+    fast_forward: bool = False
+
+    def __str__(self) -> str:
+        return f"{'' if self.fast_forward else '+'}{self.sha}:refs/heads/{self.branch}"
+
+
+def push(
+    workspace: Workspace, refspec: Refspec, *, url: str, server_url: str, token: Secret
+) -> None:
+    """Give the local forge a commit. Raises Refused where a branch would not move forward."""
     pushed = _git(
         workspace.path,
-        *("push", "--quiet", "--no-verify", url, f"+{workspace.sha}:refs/heads/{workspace.branch}"),
+        *("push", "--quiet", "--no-verify", url, str(refspec)),
         env=git_auth.environment(server_url, token),
     )
-    if not pushed.ok:
-        raise Unavailable(f"Could not push to the local forge: {pushed.complaint()}")
+    if pushed.ok or _is_there(workspace, refspec, url=url, server_url=server_url, token=token):
+        return
+    if refspec.fast_forward and "rejected" in pushed.complaint():
+        raise Refused(
+            f"Your branch {refspec.branch} and the pull request's have both moved on; "
+            f"fetch the other one from {url} and put yours on top of it"
+        )
+    raise Unavailable(f"Could not push to the local forge: {pushed.complaint()}")
+
+
+def _is_there(
+    workspace: Workspace, refspec: Refspec, *, url: str, server_url: str, token: Secret
+) -> bool:
+    """Whether another command, at the same moment, pushed the very commit that we wanted to."""
+    listed = _git(
+        workspace.path,
+        *("ls-remote", url, f"refs/heads/{refspec.branch}"),
+        env=git_auth.environment(server_url, token),
+    )
+    return listed.ok and listed.text().startswith(f"{refspec.sha}\t")
+
+
+def branch_head(workspace: Workspace, branch: str) -> str:
+    """The commit of a branch of the user's; "" where there is none."""
+    found = _git(
+        workspace.path, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}"
+    )
+    return found.text().strip() if found.ok else ""
+
+
+def fetch_objects(
+    workspace: Workspace, branch: str, *, url: str, server_url: str, token: Secret
+) -> None:
+    """Get to know the commits of a branch of the forge; no branch here moves."""
+    fetched = _git(
+        workspace.path,
+        *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", url, f"refs/heads/{branch}"),
+        env=git_auth.environment(server_url, token),
+    )
+    if not fetched.ok:
+        raise Unavailable(f"Could not fetch {branch} from the forge: {fetched.complaint()}")
+
+
+def has_ancestor(workspace: Workspace, sha: str, *, of: str) -> bool:
+    """Whether `sha` is among what `of` stands on, or is it; False where `of` is unknown here."""
+    return _git(workspace.path, "merge-base", "--is-ancestor", sha, of).ok
 
 
 def take_branch(

@@ -26,6 +26,7 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 _TIMEOUT_S = 30.0
 _PAUSE_S = 0.5
+_BROKEN_OFF = (httpx2.ReadTimeout, httpx2.ReadError, httpx2.RemoteProtocolError)
 _MERGE_PATCH = {"content-type": "application/merge-patch+json"}
 
 
@@ -132,8 +133,35 @@ class KubeClient:
         query = {name: value for name, value in wanted.items() if value}
         return self._send("GET", f"{_path('Pod', namespace, pod)}/log", params=query).text
 
+    def follow_logs(
+        self, namespace: str, pod: str, *, container: str = "", tail: int = 0, timeout_s: float
+    ) -> Iterator[bytes]:
+        """What a container prints, in pieces as it comes, until its pod has ended.
+
+        From its last `tail` lines on where that is above 0. A stream that breaks off, or that is
+        silent for `timeout_s`, just ends.
+        """
+        wanted: dict[str, str | int] = {"container": container, "tailLines": tail}
+        query = {name: value for name, value in wanted.items() if value} | {"follow": "true"}
+        path = f"{_path('Pod', namespace, pod)}/log"
+        timeout = httpx2.Timeout(_TIMEOUT_S, read=timeout_s)
+        try:
+            with self._client.stream("GET", path, params=query, timeout=timeout) as response:
+                _check(response)
+                yield from response.iter_raw()
+        except _BROKEN_OFF:
+            return
+        except httpx2.TransportError as error:
+            raise _unreachable(error) from error
+
     def watch(
-        self, kind: str, namespace: str = "", *, name: str = "", timeout_s: float
+        self,
+        kind: str,
+        namespace: str = "",
+        *,
+        name: str = "",
+        labels: str = "",
+        timeout_s: float,
     ) -> Iterator[Change]:
         """Every object as ADDED, then its changes, for at most `timeout_s`.
 
@@ -142,7 +170,12 @@ class KubeClient:
         """
         deadline = time.monotonic() + timeout_s
         while (left := deadline - time.monotonic()) > 0:
-            yield from self._watch_once(kind, namespace, name=name, left=left)
+            query: dict[str, str | int] = {"watch": "true", "timeoutSeconds": max(1, int(left))}
+            if name:
+                query["fieldSelector"] = f"metadata.name={name}"
+            if labels:
+                query["labelSelector"] = labels
+            yield from self._watch_once(_path(kind, namespace), query, left=left)
             time.sleep(min(_PAUSE_S, max(0.0, deadline - time.monotonic())))
 
     def artifact(self, namespace: str, key: str) -> Iterator[bytes]:
@@ -162,15 +195,12 @@ class KubeClient:
         except httpx2.TransportError as error:
             raise _unreachable(error) from error
 
-    def _watch_once(self, kind: str, namespace: str, *, name: str, left: float) -> Iterator[Change]:
-        query: dict[str, str | int] = {"watch": "true", "timeoutSeconds": max(1, int(left))}
-        if name:
-            query["fieldSelector"] = f"metadata.name={name}"
+    def _watch_once(
+        self, path: str, query: Mapping[str, str | int], *, left: float
+    ) -> Iterator[Change]:
         timeout = httpx2.Timeout(_TIMEOUT_S, read=left)
         try:
-            with self._client.stream(
-                "GET", _path(kind, namespace), params=query, timeout=timeout
-            ) as response:
+            with self._client.stream("GET", path, params=query, timeout=timeout) as response:
                 _check(response)
                 for line in response.iter_lines():
                     event = json.loads(line)
@@ -178,7 +208,7 @@ class KubeClient:
                         return
                     if event["type"] in ("ADDED", "MODIFIED", "DELETED"):
                         yield Change(event["type"], event["object"])
-        except (httpx2.ReadTimeout, httpx2.ReadError, httpx2.RemoteProtocolError):
+        except _BROKEN_OFF:
             return
         except httpx2.TransportError as error:
             raise _unreachable(error) from error

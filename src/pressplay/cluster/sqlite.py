@@ -23,14 +23,13 @@ from typing import Self
 
 from pressplay.base.clocks import Clock
 from pressplay.base.errors import Refused, Unavailable
-from pressplay.cluster import records
+from pressplay.cluster import ownership, records
 from pressplay.cluster.memory import MemoryObjects, Write
 from pressplay.cluster.port import Key
 from pressplay.cluster.records import ROW_MAPS, Record, RowPath
 
 _BATCH_LIMIT = 1000
 _SCHEMA_VERSION = 1
-_LOCK_FILE = "lock"
 _DATABASE = "objects.db"
 
 
@@ -222,26 +221,10 @@ def _write(connection: sqlite3.Connection, writes: Sequence[Write]) -> None:
         raise
 
 
-def owner(folder: Path) -> int | None:
-    """The process that owns the store in `folder` now, or None. Takes nothing from anybody."""
-    try:
-        lock = os.open(folder / _LOCK_FILE, os.O_RDONLY)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        text = os.read(lock, 32).decode(errors="replace").strip()
-        return int(text) if text.isdecimal() else None
-    finally:
-        os.close(lock)
-    return None
-
-
 def _own(folder: Path) -> int:
     """The descriptor whose lock owns the folder; the lock ends with the process at the latest."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = os.open(folder / _LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    lock = os.open(folder / ownership.LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -7,7 +7,7 @@ import logging
 
 from pressplay.base import clocks
 from pressplay.base.clocks import Clock
-from pressplay.cluster.port import Objects, key_of
+from pressplay.cluster.port import Object, Objects, key_of
 
 _LOG = logging.getLogger(__name__)
 EXPIRES = "pressplay.dev/expires"
@@ -29,14 +29,17 @@ class ExpiryController:
 
     async def look(self) -> None:
         """Delete what has expired now. A time that cannot be read counts as expired."""
-        for namespace in await self._objects.list("Namespace", labels="preview=true"):
-            text = namespace["metadata"].get("annotations", {}).get(EXPIRES, "")
-            if self._is_past(text):
+        for listed in await self._objects.list("Namespace", labels="preview=true"):
+            # Asked again just before: deleting the one before took a moment, and people extend.
+            namespace = await self._objects.get(key_of(listed))
+            if namespace is not None and self._is_past(namespace):
                 _LOG.info("preview_expired namespace=%s", namespace["metadata"]["name"])
                 await self._objects.delete(key_of(namespace))
 
-    def _is_past(self, text: str) -> bool:
+    def _is_past(self, namespace: Object) -> bool:
+        text = (namespace["metadata"].get("annotations") or {}).get(EXPIRES, "")
         try:
             return clocks.from_text(text) <= self._clock.now()
-        except ValueError:
+        except (ValueError, TypeError):
+            # No time at all, or one without a zone, which no moment can be compared with.
             return True

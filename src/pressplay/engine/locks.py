@@ -1,119 +1,168 @@
-"""Mutexes between runs, first come first served in the order of the runs' creation.
+"""Mutexes and semaphores between runs: who holds them, and who is next.
 
-Holders are recorded in the Workflow's status, so that a restart gives each lock back to whoever
-held it before anybody else may ask.
+Whoever asks for several locks gets all of them at once or none. It stands in the line of each, and
+goes on when it is first in all of them and each has room. The lines have one common order (higher
+priority, then the older run), so the first of all is never kept by somebody behind it: there is no
+ring of waiters, and nobody is passed by a later one.
+Source of the order: Argo's documentation, "Synchronization", "Queuing".
 """
 
 from __future__ import annotations
 
 import asyncio
 import bisect
-from collections.abc import Sequence
+import itertools
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from pressplay.cluster.port import Object
-from pressplay.engine import nodes
-from pressplay.engine.records import Records
+from pressplay.engine import synchronizing
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Who asks, and its place in a line: `created` is the run's own creation, RFC 3339."""
+
+    holder: str
+    created: str
+    priority: int = 0
 
 
 @dataclass(order=True)
-class _Waiter:
+class Request:
+    """Locks that were asked for; `ready` is done once they are all had."""
+
+    urgency: int
     created: str
-    holder: str
+    number: int
+    holder: str = field(compare=False)
+    names: tuple[str, ...] = field(compare=False)
     ready: asyncio.Future[None] = field(compare=False)
+
+    @property
+    def is_granted(self) -> bool:
+        """Whether its holder has the locks."""
+        return self.ready.done() and not self.ready.cancelled()
 
 
 class Locks:
-    """All mutexes of one engine; a name is `namespace/Mutex/name`, a holder a node id."""
+    """All locks of one engine, by full name; see `synchronizing.Lock.full_name`.
+
+    For one event loop: nothing here waits, save whoever awaits a request.
+    """
 
     def __init__(self) -> None:
-        self._holders: dict[str, str] = {}
-        self._waiting: dict[str, list[_Waiter]] = {}
+        self._holders: dict[str, list[str]] = {}
+        self._lines: dict[str, list[Request]] = {}
+        self._limits: dict[str, int | None] = {}
+        self._numbers = itertools.count()
 
     def restore(self, name: str, *, holder: str) -> None:
-        """Record a holder from before a restart."""
-        self._holders.setdefault(name, holder)
+        """Record a holder from before a restart, whatever a semaphore's limit says by now."""
+        holders = self._holders.setdefault(name, [])
+        taken = holders and synchronizing.kind_of(name) == synchronizing.MUTEX
+        if holder not in holders and not taken:
+            holders.append(holder)
 
-    def is_free(self, name: str, *, holder: str) -> bool:
-        """Whether `holder` would get the lock at once."""
-        return self._holders.get(name, holder) == holder and not self._waiting.get(name)
+    def knows(self, name: str) -> bool:
+        """Whether the limit of a semaphore was told."""
+        return name in self._limits
 
-    async def acquire(self, name: str, *, holder: str, created: str) -> None:
-        """Wait for the lock; `created` (RFC 3339) decides between waiters. Safe to cancel."""
-        if self._holders.get(name) == holder:
-            return
-        if name not in self._holders:
-            self._holders[name] = holder
-            return
+    def semaphores(self) -> tuple[str, ...]:
+        """The names of those whose limit was told."""
+        return tuple(self._limits)
+
+    def resize(self, name: str, limit: int | None) -> None:
+        """The limit of a semaphore from now on; None where nobody can say: then none gets in.
+
+        Whoever holds it keeps it, also beyond a smaller limit.
+        """
+        self._limits[name] = limit
+        self._settle([name])
+
+    def forget(self, name: str) -> None:
+        """The limit of this semaphore is to be asked for again."""
+        self._limits.pop(name, None)
+
+    def ask(self, names: Iterable[str], *, turn: Turn) -> Request:
+        """Stand in line for all of these; what the holder already has is not asked for again."""
+        wanted = [each for each in names if turn.holder not in self._holders.get(each, ())]
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiter = _Waiter(created, holder, ready)
-        bisect.insort(self._waiting.setdefault(name, []), waiter)
-        try:
-            await ready
-        except asyncio.CancelledError:
-            if ready.done() and not ready.cancelled():
-                self.release(name, holder=holder)
-            else:
-                self._waiting[name].remove(waiter)
-            raise
+        request = Request(
+            -turn.priority, turn.created, next(self._numbers), turn.holder, tuple(wanted), ready
+        )
+        for name in wanted:
+            bisect.insort(self._lines.setdefault(name, []), request)
+        self._settle(wanted)
+        if not wanted:
+            ready.set_result(None)
+        return request
 
-    def release(self, name: str, *, holder: str) -> None:
-        """Give the lock to the next in line; quiet if `holder` does not have it."""
-        if self._holders.get(name) != holder:
+    def withdraw(self, request: Request) -> None:
+        """Leave the lines; what was had by this request is given back."""
+        if request.is_granted:
+            self.release(request.names, holder=request.holder)
             return
-        del self._holders[name]
-        waiting = self._waiting.get(name, [])
-        if waiting:
-            following = waiting.pop(0)
-            self._holders[name] = following.holder
-            following.ready.set_result(None)
+        request.ready.cancel()
+        for name in request.names:
+            self._leave(name, request)
+        self._settle(request.names)
 
+    def release(self, names: Iterable[str], *, holder: str) -> None:
+        """Let the next in line have them; quiet for what `holder` does not have."""
+        freed = [name for name in names if holder in self._holders.get(name, ())]
+        for name in freed:
+            self._holders[name].remove(holder)
+            if not self._holders[name]:
+                del self._holders[name]
+        self._settle(freed)
 
-class Held:
-    """The mutexes that one run holds, in memory and in its record."""
+    def holders(self, name: str) -> tuple[str, ...]:
+        """Who has it, in the order in which they got it."""
+        return tuple(self._holders.get(name, ()))
 
-    def __init__(self, *, locks: Locks, records: Records, workflow: Object) -> None:
-        self._locks = locks
-        self._records = records
-        self._metadata = workflow["metadata"]
-        self._holders: dict[str, str] = {}
+    def obstacle(self, request: Request) -> str:
+        """The first of its locks that a waiting request cannot have now."""
+        for name in request.names:
+            if not self._has_room(name) or self._lines[name][0] is not request:
+                return name
+        return ""
 
-    async def take(self, names: Sequence[str], *, node: str) -> None:
-        """Wait until the node called `node` has them all, in an order that cannot deadlock."""
-        holder = nodes.node_id(self._records.workflow, node)
-        taken: list[str] = []
-        try:
-            for name in sorted(self._full(names)):
-                await self._locks.acquire(
-                    name, holder=holder, created=self._metadata["creationTimestamp"]
-                )
-                taken.append(name)
-        except asyncio.CancelledError:
-            for name in taken:
-                self._locks.release(name, holder=holder)
-            raise
-        self._holders.update(dict.fromkeys(taken, holder))
-        if names:
-            await self._write()
+    def describe(self, name: str) -> str:
+        """Why somebody waits for this lock, in Argo's words."""
+        limit = self._limit(name)
+        if limit is None:
+            return f"Failed to get semaphore limit for {name}"
+        free = limit - len(self._holders.get(name, ()))
+        return f"Waiting for {name} lock. Lock status: {free}/{limit}"
 
-    async def give_back(self, names: Sequence[str], *, node: str) -> None:
-        """Let the next in line have them."""
-        holder = nodes.node_id(self._records.workflow, node)
-        for name in self._full(names):
-            self._holders.pop(name, None)
-            self._locks.release(name, holder=holder)
-        if names:
-            await self._write()
+    def _limit(self, name: str) -> int | None:
+        if synchronizing.kind_of(name) == synchronizing.MUTEX:
+            return 1
+        return self._limits.get(name)
 
-    def let_go(self) -> None:
-        """Give back everything without a word in the record, which may be gone."""
-        for name, holder in self._holders.items():
-            self._locks.release(name, holder=holder)
-        self._holders.clear()
+    def _has_room(self, name: str) -> bool:
+        return len(self._holders.get(name, ())) < (self._limit(name) or 0)
 
-    def _full(self, names: Sequence[str]) -> list[str]:
-        return [f"{self._metadata['namespace']}/Mutex/{name}" for name in names]
+    def _settle(self, names: Sequence[str]) -> None:
+        """Give what can be given, after something changed about these locks."""
+        changed = deque(names)
+        while changed:
+            line = self._lines.get(changed.popleft())
+            if line and not self.obstacle(line[0]):
+                first = line[0]
+                self._grant(first)
+                # There may be room for the next one, and others may be first by now.
+                changed.extend(first.names)
 
-    async def _write(self) -> None:
-        holding = [{"mutex": name, "holder": holder} for name, holder in self._holders.items()]
-        await self._records.patch_status({"synchronization": {"mutex": {"holding": holding}}})
+    def _grant(self, request: Request) -> None:
+        for name in request.names:
+            self._leave(name, request)
+            self._holders.setdefault(name, []).append(request.holder)
+        request.ready.set_result(None)
+
+    def _leave(self, name: str, request: Request) -> None:
+        line = self._lines[name]
+        del line[bisect.bisect_left(line, request)]
+        if not line:
+            del self._lines[name]

@@ -23,14 +23,16 @@ from pressplay.engine import (
     resolving,
     resources,
     scoping,
+    synchronizing,
     templates,
 )
 from pressplay.engine.expressions import expr, govaluate
+from pressplay.engine.holding import Held, Waiting
 from pressplay.engine.library import Library
-from pressplay.engine.locks import Held, Locks
+from pressplay.engine.locks import Locks
 from pressplay.engine.nodes import Outcome, Outputs, Phase
 from pressplay.engine.port import Pods, StepPod
-from pressplay.engine.records import Records
+from pressplay.engine.records import NewNode, Records
 from pressplay.engine.scoping import Given, Surroundings
 from pressplay.engine.stopping import Stop
 from pressplay.engine.templates import Call, Kind, Retry, Task, Template
@@ -86,12 +88,35 @@ class Operation:
         )
         self._globals = scoping.globals_of(workflow, parameters=parameters)
         self._text = json.dumps(spec)
-        self._held = Held(locks=locks, records=self._records, workflow=workflow)
+        self._held = Held(
+            objects=objects,
+            locks=locks,
+            records=self._records,
+            workflow=workflow,
+            priority=int(spec.get("priority") or 0),
+        )
         self.stop = Stop()
 
     def let_go(self) -> None:
         """Give back every lock, for an operation that will not go on."""
         self._held.let_go()
+
+    async def take_run_locks(self, *, waiting: Waiting) -> None:
+        """Wait for what the run itself is to hold until its end; stopping it ends the wait.
+
+        Raises Refused for locks that cannot be had at all.
+        """
+        written = self._spec.get("synchronization") or {}
+        raw = resolving.substitute(written, self._surroundings().scope)
+        wanted = synchronizing.parse_locks(_mapping(raw), where="spec.synchronization")
+        if not wanted:
+            return
+        taking = asyncio.ensure_future(self._held.take(wanted, node="", waiting=waiting))
+        if await self.stop.ends_first(taking, exiting=False):
+            taking.result()
+            return
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
 
     async def walk(self) -> Outcome:
         """Run everything but the exit handler."""
@@ -139,22 +164,35 @@ class Operation:
         try:
             raw, home = await self._library.find(call, holder=place.holder)
             ready = self._prepare(raw, arguments, place=place, call=call, around=around)
+            ready = replace(ready, place=replace(place, holder=home))
+            if self.stop.is_asked(exiting=place.exiting) or not await self._take_locks(ready):
+                return await self._cut_short(place, call)
         except Refused as error:
             return await self._fail_early(place, call, message=str(error))
-        ready = replace(ready, place=replace(place, holder=home))
-        if self.stop.is_asked(exiting=place.exiting):
-            return await self._cut_short(place, call)
-        taking = asyncio.ensure_future(self._held.take(ready.template.mutexes, node=place.name))
-        if not await self.stop.ends_first(taking, exiting=place.exiting):
-            taking.cancel()
-            await asyncio.gather(taking, return_exceptions=True)
-            return await self._cut_short(place, call)
-        taking.result()
         run = self._retried if ready.template.retry is not None else self._once
         outcome = await run(ready)
         # Only here: after a cancellation the record still says who holds them, for a restart.
-        await self._held.give_back(ready.template.mutexes, node=place.name)
+        await self._held.give_back(node=place.name)
         return outcome
+
+    async def _take_locks(self, ready: Ready) -> bool:
+        """Wait for what the template asks for; False where the run was stopped meanwhile."""
+        if not ready.template.locks:
+            return True
+        kind = "Retry" if ready.template.retry is not None else _type_of(ready.template)
+
+        async def wait(lock: str, message: str) -> None:
+            await self._records.wait(_new_node(ready, kind), lock=lock, message=message)
+
+        taking = asyncio.ensure_future(
+            self._held.take(ready.template.locks, node=ready.place.name, waiting=wait)
+        )
+        if await self.stop.ends_first(taking, exiting=ready.place.exiting):
+            taking.result()
+            return True
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
+        return False
 
     async def _cut_short(self, place: Place, call: Call) -> Outcome:
         return await self._fail_early(place, call, message=self.stop.node_message, failed=True)
@@ -190,14 +228,7 @@ class Operation:
         self, place: Place, call: Call, *, message: str, failed: bool = False
     ) -> Outcome:
         """A node that could not begin: recorded all the same, so that the run explains itself."""
-        await self._records.begin(
-            name=place.name,
-            display=place.display,
-            kind="Skipped",
-            template=call.to_json(),
-            boundary=place.boundary,
-            parents=place.parents,
-        )
+        await self._records.begin(_skipped(place, call))
         outcome = Outcome(Phase.FAILED if failed else Phase.ERROR, message)
         await self._records.end(place.name, outcome)
         return outcome
@@ -211,15 +242,7 @@ class Operation:
             Kind.STEPS: self._steps,
             Kind.DAG: self._dag,
         }
-        await self._records.begin(
-            name=place.name,
-            display=place.display,
-            kind=str(Kind.POD if template.kind is Kind.RESOURCE else template.kind),
-            template=ready.call.to_json(),
-            boundary=place.boundary,
-            parents=place.parents,
-            inputs=_inputs_json(ready.given),
-        )
+        await self._records.begin(_new_node(ready, _type_of(template)))
         try:
             outcome = await runners[template.kind](ready)
         except Refused as error:
@@ -231,15 +254,7 @@ class Operation:
         """Tries as children `name(0)`, `name(1)`, … of a Retry node."""
         place, retry = ready.place, ready.template.retry
         assert retry is not None  # noqa: S101 - the caller chose by it
-        node = await self._records.begin(
-            name=place.name,
-            display=place.display,
-            kind="Retry",
-            template=ready.call.to_json(),
-            boundary=place.boundary,
-            parents=place.parents,
-            inputs=_inputs_json(ready.given),
-        )
+        node = await self._records.begin(_new_node(ready, "Retry"))
         tries, last = 0, Outcome(Phase.ERROR)
         message = ""
         while not message:
@@ -333,12 +348,14 @@ class Operation:
         boundary = nodes.node_id(self._records.workflow, place.name)
         name = f"{place.name}[{number}]"
         node = await self._records.begin(
-            name=name,
-            display=f"[{number}]",
-            kind="StepGroup",
-            template={"templateScope": place.holder} if place.holder else {},
-            boundary=boundary,
-            parents=parents,
+            NewNode(
+                name=name,
+                display=f"[{number}]",
+                kind="StepGroup",
+                template={"templateScope": place.holder} if place.holder else {},
+                boundary=boundary,
+                parents=parents,
+            )
         )
         places = [
             replace(place, name=f"{name}.{s.name}", display=s.name, boundary=boundary)
@@ -436,14 +453,7 @@ class Operation:
         known = self._records.outcome(place.name)
         if known is not None:
             return known
-        await self._records.begin(
-            name=place.name,
-            display=place.display,
-            kind="Skipped",
-            template=task.call.to_json(),
-            boundary=place.boundary,
-            parents=place.parents,
-        )
+        await self._records.begin(_skipped(place, task.call))
         await self._records.end(place.name, outcome)
         return outcome
 
@@ -491,6 +501,35 @@ def _inputs_json(given: Given) -> dict[str, Any]:
     if given.parameters:
         made["parameters"] = [{"name": n, "value": v} for n, v in given.parameters.items()]
     return made
+
+
+def _new_node(ready: Ready, kind: str) -> NewNode:
+    place = ready.place
+    return NewNode(
+        name=place.name,
+        display=place.display,
+        kind=kind,
+        template=ready.call.to_json(),
+        boundary=place.boundary,
+        parents=place.parents,
+        inputs=_inputs_json(ready.given),
+    )
+
+
+def _skipped(place: Place, call: Call) -> NewNode:
+    return NewNode(
+        name=place.name,
+        display=place.display,
+        kind="Skipped",
+        template=call.to_json(),
+        boundary=place.boundary,
+        parents=place.parents,
+    )
+
+
+def _type_of(template: Template) -> str:
+    """The type of a template's node: what applies a resource is a pod to Argo."""
+    return str(Kind.POD if template.kind is Kind.RESOURCE else template.kind)
 
 
 def _bare(place: Place) -> str:

@@ -7,6 +7,7 @@ restart finds every effect that may have happened.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pressplay.base import clocks
@@ -14,6 +15,19 @@ from pressplay.cluster.port import Object, Objects, key_of
 from pressplay.engine import nodes
 from pressplay.engine.nodes import Outcome, Outputs, Phase
 from pressplay.engine.templates import Bindings
+
+
+@dataclass(frozen=True)
+class NewNode:
+    """A node that begins; `template` is the templateName or templateRef part of its status."""
+
+    name: str
+    display: str
+    kind: str
+    template: Mapping[str, Any]
+    boundary: str = ""
+    parents: tuple[str, ...] = ()
+    inputs: Mapping[str, Any] | None = None
 
 
 class Records:
@@ -61,41 +75,34 @@ class Records:
             if node["type"] == "Pod" and node["phase"] in (Phase.FAILED, Phase.ERROR)
         ]
 
-    async def begin(
-        self,
-        *,
-        name: str,
-        display: str,
-        kind: str,
-        template: Mapping[str, Any],
-        boundary: str,
-        parents: tuple[str, ...] = (),
-        inputs: Mapping[str, Any] | None = None,
-    ) -> str:
-        """Record that a node runs; returns its id. A node that already ran begins anew in place."""
-        node = nodes.node_id(self.workflow, name)
+    async def begin(self, new: NewNode) -> str:
+        """Record that a node runs; returns its id.
+
+        A node that already ran begins anew in place; one that stood in line begins now.
+        """
+        node = nodes.node_id(self.workflow, new.name)
         changed: dict[str, Any] = {}
-        if node not in self._nodes:
-            record = nodes.started(
-                workflow=self.workflow,
-                name=name,
-                display=display,
-                kind=kind,
-                template=template,
-                boundary=boundary,
-                moment=self._clock.now(),
-            )
-            if inputs:
-                record["inputs"] = inputs
-            self._nodes[node] = record
-            changed[node] = record
-        for parent in parents:
-            holder = self._nodes.get(parent)
-            if holder is not None and node not in holder.setdefault("children", []):
-                holder["children"].append(node)
-                changed[parent] = {"children": holder["children"]}
-        await self._patch({"nodes": changed})
+        known = self._nodes.get(node)
+        if known is None:
+            changed[node] = self._add(new)
+        elif known["phase"] == Phase.PENDING:
+            # From now on: time in a line is no time of work, and counts towards no deadline.
+            moment = clocks.to_text(self._clock.now())
+            changed[node] = {"phase": str(Phase.RUNNING), "startedAt": moment}
+            changed[node] |= dict.fromkeys(("message", "synchronizationStatus"))
+            known.update({"phase": str(Phase.RUNNING), "startedAt": moment})
+        await self._patch({"nodes": changed | self._under_parents(node, new.parents)})
         return node
+
+    async def wait(self, new: NewNode, *, lock: str, message: str) -> None:
+        """Record that a node stands in line for a lock."""
+        node = nodes.node_id(self.workflow, new.name)
+        changed = {} if node in self._nodes else {node: self._add(new)}
+        said: dict[str, Any] = {"phase": str(Phase.PENDING), "message": message}
+        said["synchronizationStatus"] = {"waiting": lock}
+        self._nodes[node].update(said)
+        changed[node] = {**changed.get(node, {}), **said}
+        await self._patch({"nodes": changed | self._under_parents(node, new.parents)})
 
     async def say(self, name: str, *, phase: Phase, message: str) -> None:
         """Change what a node that still goes on says of itself."""
@@ -142,6 +149,31 @@ class Records:
             return False
         self._outputs = changed
         return True
+
+    def _add(self, new: NewNode) -> dict[str, Any]:
+        record = nodes.started(
+            workflow=self.workflow,
+            name=new.name,
+            display=new.display,
+            kind=new.kind,
+            template=new.template,
+            boundary=new.boundary,
+            moment=self._clock.now(),
+        )
+        if new.inputs:
+            record["inputs"] = new.inputs
+        self._nodes[record["id"]] = record
+        return record
+
+    def _under_parents(self, node: str, parents: tuple[str, ...]) -> dict[str, Any]:
+        """What changes of the parents for which this child is new."""
+        changed: dict[str, Any] = {}
+        for parent in parents:
+            holder = self._nodes.get(parent)
+            if holder is not None and node not in holder.setdefault("children", []):
+                holder["children"].append(node)
+                changed[parent] = {"children": holder["children"]}
+        return changed
 
     async def _patch(self, status: Mapping[str, Any]) -> None:
         await self._objects.patch(self._key, {"status": dict(status)})

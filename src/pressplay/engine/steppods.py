@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pressplay.base import files
 from pressplay.base.errors import Refused
@@ -15,6 +16,8 @@ from pressplay.engine.port import StepPod
 from pressplay.engine.templates import Artifact, Parameter
 from pressplay.pods import spec as podspec
 from pressplay.pods.running import PodResult, PodRun, PodRunner
+
+T = TypeVar("T")
 
 MAIN = "main"
 SCRIPT_PATH = "/argo/staging/script"
@@ -33,9 +36,21 @@ class StepPods:
         self._logs = logs
         self._running: dict[str, PodRun] = {}
 
-    def log_path(self, workflow: str, pod: str) -> Path:
-        """Where the log of a pod's main container is, or will be."""
-        return self._logs / workflow / f"{pod}.log"
+    def find_log(self, namespace: str, pod: str, container: str) -> Path | None:
+        """The log of a container of a step's pod, of one that runs or of one that is over."""
+        run = self._find(namespace, pod)
+        if run is not None:
+            known = container in (each.name for each in run.pod.all_containers)
+            found = run.log_path(container) if known else None
+            return found if found is not None and found.exists() else None
+        # A pod's name begins with its run's, and several runs' may be the beginning of it.
+        runs = (each.name for each in self._logs.glob("*") if pod.startswith(each.name))
+        kept = (self._logs / run / pod / f"{container}.log" for run in runs)
+        return next((each for each in kept if each.exists()), None)
+
+    def is_running(self, namespace: str, pod: str) -> bool:
+        """Whether a step's pod of this name runs now."""
+        return self._find(namespace, pod) is not None
 
     async def run(self, step: StepPod) -> Outcome:
         """Run to the end. Running the same step again starts afresh."""
@@ -66,15 +81,21 @@ class StepPods:
         files.remove_tree(files.beneath(self._logs, workflow))
         self._artifacts.remove(workflow)
 
+    def _find(self, namespace: str, pod: str) -> PodRun | None:
+        for run in self._running.values():
+            if (run.pod.namespace, run.pod.name) == (namespace, pod):
+                return run
+        return None
+
     async def _run(self, run: PodRun, step: StepPod) -> Outcome:
         try:
-            self._place_inputs(run, step)
+            await _in_thread(lambda: self._place_inputs(run, step))
         except Refused as error:
             return Outcome(Phase.ERROR, f"init: Error (exit code 64): {error}")
         self._running[step.uid] = run
         result = await _run_within(run, step.template.deadline_s)
         self._keep_log(run, step)
-        return self._outcome(run, step, result)
+        return await _in_thread(lambda: self._outcome(run, step, result))
 
     def _place_inputs(self, run: PodRun, step: StepPod) -> None:
         for artifact in step.given.artifacts.values():
@@ -94,13 +115,12 @@ class StepPods:
             run.write(source.encode(), container=MAIN, path=SCRIPT_PATH)
 
     def _keep_log(self, run: PodRun, step: StepPod) -> None:
-        kept = self.log_path(step.workflow, step.name)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with kept.open("wb") as log:
-            for container in (*(each.name for each in run.pod.init_containers), MAIN):
-                source = run.log_path(container)
-                if source.exists():
-                    log.write(source.read_bytes())
+        kept = files.beneath(self._logs, f"{step.workflow}/{step.name}")
+        kept.mkdir(parents=True, exist_ok=True)
+        for container in (each.name for each in run.pod.all_containers):
+            source = run.log_path(container)
+            if source.exists():
+                shutil.copyfile(source, kept / f"{container}.log")
 
     def _outcome(self, run: PodRun, step: StepPod, result: PodResult) -> Outcome:
         outputs, complaint = self._outputs(run, step)
@@ -143,11 +163,30 @@ class StepPods:
 
     def _save(self, run: PodRun, artifact: Artifact, step: StepPod) -> StoredArtifact | None:
         key = artifact.key or f"{step.workflow}/{step.name}/{artifact.name}"
-        if not run.export(container=MAIN, path=artifact.path, target=self._artifacts.target(key)):
+        if not self._export(run, artifact.path, key):
             if artifact.optional:
                 return None
             raise Refused(f"failed to save outputs: {artifact.path}: no such file or directory")
         return StoredArtifact(artifact.name, key)
+
+    def _export(self, run: PodRun, path: str, key: str) -> bool:
+        if run.is_dir(container=MAIN, path=path):
+            return run.export(container=MAIN, path=path, target=self._artifacts.target(key))
+        with self._artifacts.incoming(key) as part:
+            return run.export(container=MAIN, path=path, target=part)
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Copy what may be large beside the event loop.
+
+    A thread cannot be stopped; nobody may remove the pod's folder under its feet.
+    """
+    working = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait({working})
+        raise
 
 
 async def _run_within(run: PodRun, deadline_s: float | None) -> PodResult:

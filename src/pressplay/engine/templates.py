@@ -12,6 +12,8 @@ from enum import StrEnum
 from typing import Any
 
 from pressplay.base.errors import Refused
+from pressplay.engine import synchronizing
+from pressplay.engine.synchronizing import Lock
 
 Json = Mapping[str, Any]
 
@@ -122,7 +124,7 @@ class Template:
     inputs: Bindings = field(default_factory=Bindings)
     outputs: Bindings = field(default_factory=Bindings)
     retry: Retry | None = None
-    mutexes: tuple[str, ...] = ()
+    locks: tuple[Lock, ...] = ()
     deadline_s: float | None = None
     fail_fast: bool = True
     groups: tuple[tuple[Task, ...], ...] = ()
@@ -177,7 +179,9 @@ def parse_template(raw: Json, *, where: str) -> Template:
         inputs=parse_bindings(raw.get("inputs", {})),
         outputs=parse_bindings(raw.get("outputs", {})),
         retry=_parse_retry(raw.get("retryStrategy"), where=where),
-        mutexes=_parse_mutexes(raw.get("synchronization", {}), where=where),
+        locks=synchronizing.parse_locks(
+            raw.get("synchronization") or {}, where=f"{where}.synchronization"
+        ),
         deadline_s=_seconds(raw.get("activeDeadlineSeconds"), where=where),
         fail_fast=dag.get("failFast", True),
         groups=tuple(
@@ -262,11 +266,6 @@ def _parse_retry(raw: Json | None, *, where: str) -> Retry | None:
             max_duration_s=_maybe_duration(backoff.get("maxDuration"), where=where),
         ),
     )
-
-
-def _parse_mutexes(raw: Json, *, where: str) -> tuple[str, ...]:
-    _refuse_others(raw, frozenset({"mutexes"}), where=f"{where}.synchronization")
-    return tuple(each["name"] for each in raw.get("mutexes", ()))
 
 
 def _maybe_duration(value: str | None, *, where: str) -> float | None:

@@ -7,6 +7,7 @@ looks new, and its operation goes on from the record.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +16,7 @@ from pressplay.base import clocks
 from pressplay.base.clocks import Clock
 from pressplay.base.errors import PressplayError, Refused
 from pressplay.cluster.port import Key, NotFound, Object, Objects, key_of
-from pressplay.engine import library, operating, scoping
+from pressplay.engine import holding, library, limits, operating, scoping
 from pressplay.engine.locks import Locks
 from pressplay.engine.nodes import Outcome, Phase
 from pressplay.engine.operating import Operation
@@ -44,6 +45,7 @@ class Engine:
         for workflow in await self._objects.list("Workflow"):
             self._restore_locks(workflow)
         async with asyncio.TaskGroup() as group:
+            group.create_task(limits.follow(self._locks, objects=self._objects))
             async for change in self._objects.watch("Workflow"):
                 self._notice(change.type, change.object, group)
 
@@ -88,7 +90,6 @@ class Engine:
         except Refused as error:
             await self._finish(key, Outcome(Phase.FAILED, f"invalid spec: {error}"))
             return
-        workflow = await self._begin(workflow)
         operation = Operation(
             objects=self._objects,
             pods=self._pods,
@@ -100,15 +101,30 @@ class Engine:
         )
         self._operations[workflow["metadata"]["uid"]] = operation
         _stop(operation, workflow["spec"].get("shutdown", ""))
+        try:
+            await operation.take_run_locks(waiting=functools.partial(self._say_waiting, key))
+        except Refused as error:
+            message = f"Failed to acquire the synchronization lock. {error}"
+            await self._finish(key, Outcome(Phase.FAILED, message))
+            return
+        workflow = await self._begin(workflow)
         outcome = await self._walk_within_deadline(operation, workflow, spec)
         outcome = await self._walk_exit(operation, spec, outcome)
         await self._finish(key, outcome)
 
+    async def _say_waiting(self, key: Key, lock: str, message: str) -> None:
+        """A run that stands in line for its own locks is Pending and has no node yet."""
+        _LOG.info("workflow_waits workflow=%s lock=%s", key.name, lock)
+        labels = {_PHASE_LABEL: str(Phase.PENDING)}
+        status = {"phase": str(Phase.PENDING), "message": message}
+        await self._objects.patch(key, {"metadata": {"labels": labels}, "status": status})
+
     async def _begin(self, workflow: Object) -> Object:
         if workflow.get("status", {}).get("startedAt"):
             return workflow
-        status = {
+        status: dict[str, Any] = {
             "phase": str(Phase.RUNNING),
+            "message": None,
             "startedAt": clocks.to_text(self._clock.now()),
             "nodes": {},
         }
@@ -161,6 +177,7 @@ class Engine:
             "phase": str(phase),
             "message": outcome.message or None,
             "finishedAt": clocks.to_text(self._clock.now()),
+            "synchronization": None,
         }
         labels = {_PHASE_LABEL: str(phase), _DONE_LABEL: "true"}
         try:
@@ -173,9 +190,8 @@ class Engine:
     def _restore_locks(self, workflow: Object) -> None:
         if _is_finished(workflow):
             return
-        held = workflow.get("status", {}).get("synchronization", {}).get("mutex", {})
-        for each in held.get("holding", ()):
-            self._locks.restore(each["mutex"], holder=each["holder"])
+        for name, holder in holding.recorded(workflow):
+            self._locks.restore(name, holder=holder)
 
 
 def _stop(operation: Operation, strategy: str) -> None:

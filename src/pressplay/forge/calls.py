@@ -85,6 +85,12 @@ CALLS: tuple[Call, ...] = (
         query=_PAGE,
     ),
     Call(
+        "ruleset",
+        "GET",
+        f"{_REPO}/rulesets/{{id}}",
+        "a rule that our own App may pass by binds nobody we fear",
+    ),
+    Call(
         "branch_protection",
         "GET",
         f"{_REPO}/branches/{{branch}}/protection",

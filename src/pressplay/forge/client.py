@@ -15,7 +15,7 @@ import httpx2
 from pressplay.api.forge import Branch, CheckRun, Comment, Issue, Pull, Repository, Review
 from pressplay.base.errors import Refused
 from pressplay.base.redaction import Secret
-from pressplay.forge import records, session
+from pressplay.forge import lengths, records, session
 from pressplay.forge.errors import RefusedByForge
 
 PAGE = 100
@@ -56,20 +56,43 @@ class Forge:
         return None if found is None else records.read(records.branch, session.json_of(found))
 
     def branch_rules(self, owner: str, repo: str, branch: str) -> tuple[str, ...]:
-        """The types of the active ruleset rules that bind the branch, such as `pull_request`."""
+        """The types of the active ruleset rules that bind this token on the branch.
+
+        Such as `pull_request`. A ruleset that the token's own App may pass by does not count.
+        """
         found = self._list("branch_rules", _at(owner, repo, branch=branch))
-        return tuple(sorted({records.read(lambda item: str(item["type"]), rule) for rule in found}))
+        rules = [records.read(records.rule, item) for item in found]
+        passable = {
+            number
+            for number in sorted({rule.ruleset_id for rule in rules if rule.ruleset_id})
+            if self._may_pass(owner, repo, number)
+        }
+        return tuple(sorted({rule.kind for rule in rules if rule.ruleset_id not in passable}))
+
+    def _may_pass(self, owner: str, repo: str, ruleset_id: int) -> bool:
+        """Whether the forge says so; one that it does not show (an organisation's) binds."""
+        found = self._find("ruleset", _at(owner, repo, id=ruleset_id))
+        if found is None:
+            return False
+        can = records.read(
+            lambda item: str(item.get("current_user_can_bypass") or "never"),
+            session.json_of(found),
+        )
+        return can != "never"
 
     def has_protection(self, owner: str, repo: str, branch: str) -> bool:
         """Whether classic branch protection is on; Refused where the token may not know."""
         return self._find("branch_protection", _at(owner, repo, branch=branch)) is not None
 
     def permission(self, owner: str, repo: str, login: str) -> str:
-        """`admin`, `write`, `read` or `none`; an unknown person has none."""
+        """`admin`, `write`, `read` or `none`; an unknown person has none.
+
+        The role `maintain` counts as write, `triage` as read; any other word as none.
+        """
         found = self._find("permission", _at(owner, repo, login=login))
         if found is None:
             return "none"
-        return records.read(lambda item: str(item["permission"]), session.json_of(found))
+        return records.read(records.permission, session.json_of(found))
 
     def issue(self, owner: str, repo: str, number: int) -> Issue:
         """The issue; a pull request's number answers its issue side."""
@@ -88,14 +111,18 @@ class Forge:
         """Write a comment under an issue or a pull request."""
         return records.read(
             records.comment,
-            self._get("add_comment", _at(owner, repo, number=number), body={"body": body}),
+            self._get(
+                "add_comment", _at(owner, repo, number=number), body={"body": lengths.fit(body)}
+            ),
         )
 
     def edit_comment(self, owner: str, repo: str, comment_id: int, *, body: str) -> Comment:
         """Replace the text of a comment."""
         return records.read(
             records.comment,
-            self._get("edit_comment", _at(owner, repo, id=comment_id), body={"body": body}),
+            self._get(
+                "edit_comment", _at(owner, repo, id=comment_id), body={"body": lengths.fit(body)}
+            ),
         )
 
     def file(self, owner: str, repo: str, path: str, *, ref: str) -> bytes | None:
@@ -132,12 +159,12 @@ class Forge:
         self, owner: str, repo: str, *, head: str, base: str, title: str, body: str
     ) -> Pull:
         """Open a pull request from one branch of the repository to another."""
-        fields = {"head": head, "base": base, "title": title, "body": body}
+        fields = {"head": head, "base": base, **_words(title=title, body=body)}
         return records.read(records.pull, self._get("open_pull", _at(owner, repo), body=fields))
 
     def edit_pull(self, owner: str, repo: str, number: int, *, title: str, body: str) -> Pull:
         """Replace title and description; nothing else of a pull request can be changed."""
-        fields = {"title": title, "body": body}
+        fields = _words(title=title, body=body)
         return records.read(
             records.pull, self._get("edit_pull", _at(owner, repo, number=number), body=fields)
         )
@@ -158,7 +185,7 @@ class Forge:
         body: str,
     ) -> Review:
         """Review one commit of a pull request."""
-        fields = {"commit_id": commit, "event": event, "body": body}
+        fields = {"commit_id": commit, "event": event, "body": lengths.fit(body)}
         return records.read(
             records.review, self._get("add_review", _at(owner, repo, number=number), body=fields)
         )
@@ -243,12 +270,15 @@ class Forge:
         inside: str = "",
     ) -> list[Any]:
         found: list[Any] = []
-        for page in range(1, MOST_PAGES + 1):
+        page = 1
+        for _ in range(MOST_PAGES):
             asked = {**(query or {}), "per_page": PAGE, "page": page}
-            document = session.json_of(self._session.ask(name, parameters, query=asked))
+            answer = self._session.ask(name, parameters, query=asked)
+            document = session.json_of(answer)
             items = records.read(lambda it: list(it[inside] if inside else it), document)
             found.extend(items)
-            if len(items) < PAGE:
+            page = _next_page(answer, page=page, is_full=len(items) >= PAGE)
+            if not page:
                 return found
         raise Refused(f"More than {PAGE * MOST_PAGES} {name.replace('_', ' ')}: too many to read")
 
@@ -259,4 +289,28 @@ def _at(owner: str, repo: str, **more: object) -> dict[str, object]:
 
 def _judgement(*, status: str, conclusion: str, title: str, summary: str) -> dict[str, object]:
     ending = {"conclusion": conclusion} if conclusion else {}
-    return {"status": status, **ending, "output": {"title": title, "summary": summary}}
+    output = {
+        "title": lengths.fit_line(title),
+        "summary": lengths.fit(summary, most=lengths.SUMMARY),
+    }
+    return {"status": status, **ending, "output": output}
+
+
+def _words(*, title: str, body: str) -> dict[str, str]:
+    return {"title": lengths.fit_line(title), "body": lengths.fit(body)}
+
+
+def _next_page(response: httpx2.Response, *, page: int, is_full: bool) -> int:
+    """The number of the page after `page`, or 0 if that was the last.
+
+    Of the `Link` header only the number counts: no address of the forge's choosing is followed.
+    A forge that sends no such header (GitHub leaves it out where one page holds everything; some
+    proxies take it away) is asked on as long as its pages are full.
+    """
+    if "link" not in response.headers:
+        return page + 1 if is_full else 0
+    found = response.links.get("next", {}).get("url", "")
+    if not found:
+        return 0
+    number = httpx2.URL(found).params.get("page", "")
+    return int(number) if number.isdigit() and int(number) > page else page + 1

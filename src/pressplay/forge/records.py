@@ -6,6 +6,7 @@ Field names follow GitHub's REST description; a deleted account arrives as null 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pressplay.api.forge import Branch, CheckRun, Comment, Issue, Pull, Repository, Review
@@ -20,7 +21,7 @@ def read(shape: Callable[[Any], _T], document: object) -> _T:
     """`shape` applied to a document. Raises Refused where a field that GitHub sends is missing."""
     try:
         return shape(document)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise Refused(
             f"The forge's answer has not GitHub's shape ({type(error).__name__}: {error}); "
             "check GITHUB_API_URL"
@@ -44,6 +45,24 @@ def branch(document: Any) -> Branch:  # noqa: ANN401 - JSON enters here
         sha=document["commit"]["sha"],
         protected=bool(document["protected"]),
     )
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule that an active ruleset puts on a branch; `ruleset_id` is 0 where it is not said."""
+
+    kind: str
+    ruleset_id: int
+
+
+def rule(document: Any) -> Rule:  # noqa: ANN401 - JSON enters here
+    return Rule(kind=str(document["type"]), ruleset_id=int(document.get("ruleset_id") or 0))
+
+
+def permission(document: Any) -> str:  # noqa: ANN401 - JSON enters here
+    """The oldest of GitHub's words for it, which it maps finer and custom roles to."""
+    word = document["permission"]
+    return word if word in ("admin", "write", "read") else "none"
 
 
 def issue(document: Any) -> Issue:  # noqa: ANN401 - JSON enters here

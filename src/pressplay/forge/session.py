@@ -103,7 +103,7 @@ def json_of(response: httpx2.Response) -> Any:  # noqa: ANN401 - JSON enters her
     """The answer's JSON. Raises Refused where it is none: then the address is no forge's."""
     try:
         return response.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refused(
             f"{response.url.host} does not answer as a forge does; check GITHUB_API_URL"
         ) from error
@@ -113,7 +113,7 @@ def said(response: httpx2.Response) -> str:
     """The forge's own message with the details that GitHub puts under `errors`."""
     try:
         document = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return "no reason given"
     if not isinstance(document, dict):
         return "no reason given"

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import httpx2
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -50,6 +51,14 @@ class Token:
 
     value: Secret
     expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Where an App may work; `slug` is the App's name in addresses and on check runs."""
+
+    id: int
+    slug: str
 
 
 def read_app_key(folder: Path) -> AppKey:
@@ -103,6 +112,26 @@ def mint(
             advice = _advice(error.status, app_id=app.app_id, where=f"{owner}/{repo}")
             raise RefusedByForge(f"{error}. {advice}", status=error.status) from error
         return records.read(_token, session.json_of(made))
+
+
+def find_installation(
+    *,
+    api_url: str,
+    app: AppKey,
+    owner: str,
+    repo: str,
+    clock: Clock,
+    transport: httpx2.BaseTransport | None = None,
+) -> Installation:
+    """The App's installation on a repository. Raises RefusedByForge (404: none), Unavailable."""
+    proof = app_jwt(app.app_id, app.private_key, clock.now())
+    with session.Session(api_url=api_url, token=proof, transport=transport) as speaking:
+        found = speaking.ask("installation", {"owner": owner, "repo": repo})
+        return records.read(_installation, session.json_of(found))
+
+
+def _installation(document: dict[str, Any]) -> Installation:
+    return Installation(id=int(document["id"]), slug=str(document["app_slug"]))
 
 
 def _token(document: dict[str, str]) -> Token:

@@ -6,13 +6,16 @@ when to ask again. A forge that is down is asked a few times and never hammered.
 
 from __future__ import annotations
 
+import email.utils
 import json
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
 
 import httpx2
 
+from pressplay.base.clocks import Clock, SystemClock
 from pressplay.base.errors import Refused, Unavailable
 from pressplay.forge import calls
 from pressplay.forge.errors import RefusedByForge
@@ -22,6 +25,17 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 5.0
 LONGEST_RETRY_AFTER_S = 20.0
 """A forge that wants a longer pause than this gets it from the step's own retry."""
+
+SECONDARY_PAUSE_S = 60.0
+"""What GitHub asks for where it names no time ("Rate limits for the REST API")."""
+
+FRESH_TOKEN_PAUSE_S = 1.0
+FRESH_TOKEN_ATTEMPTS = 3
+"""A token that was just made is not known to all of GitHub's machines at once."""
+
+MOST_REDIRECTS = 3
+_BY_ID = re.compile(r"/repositories/[1-9][0-9]{0,17}(?=/|$)")
+_NAMED = re.compile(r"^/repos/[^/]+/[^/]+")
 
 # No X-HTTP-Method-Override, no Content-Encoding: nothing that changes what verb and body mean.
 _HEADERS = frozenset(
@@ -49,6 +63,13 @@ class ClosedTransport(httpx2.BaseTransport):
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         check(request, base=self._base)
         response = self._inner.handle_request(request)
+        for _ in range(MOST_REDIRECTS):
+            followed = _followed(request, response, base=self._base)
+            if followed is None:
+                break
+            response.close()
+            request = followed
+            response = self._inner.handle_request(request)
         if response.is_redirect:
             response.close()
             raise RefusedByForge(
@@ -59,6 +80,36 @@ class ClosedTransport(httpx2.BaseTransport):
 
     def close(self) -> None:
         self._inner.close()
+
+
+def _followed(
+    request: httpx2.Request, response: httpx2.Response, *, base: httpx2.URL
+) -> httpx2.Request | None:
+    """The same reading call where a renamed repository has it now, or None.
+
+    GitHub points from a former name to `/repositories/{id}/…` on the same host; another host,
+    another call, or anything but a GET is not followed.
+    """
+    location = response.headers.get("location", "")
+    if not response.is_redirect or request.method != "GET" or not location:
+        return None
+    try:
+        target = request.url.join(location)
+        there = _path_below(target, base=base)
+    except (httpx2.InvalidURL, Refused):
+        return None
+    here = _path_below(request.url, base=base)
+    renamed = _BY_ID.sub("/repos/o/r", there) if _BY_ID.match(there) else there
+    same = _NAMED.sub("", here) == _NAMED.sub("", renamed)
+    if not same or calls.match("GET", renamed) is None:
+        return None
+    url = request.url.copy_with(raw_path=target.raw_path.partition(b"?")[0] + _query(request.url))
+    return httpx2.Request("GET", url, headers=request.headers, extensions=request.extensions)
+
+
+def _query(url: httpx2.URL) -> bytes:
+    """The query that was checked before; a redirect changes nothing of it."""
+    return b"?" + url.query if url.query else b""
 
 
 def check(request: httpx2.Request, *, base: httpx2.URL) -> None:
@@ -129,8 +180,9 @@ def _complaint(value: object, rule: calls.Rule, *, name: str = "it") -> str:
 class PatientTransport(httpx2.BaseTransport):
     """Turns "not now" into Unavailable, after asking again where asking twice is harmless.
 
-    Only GETs are repeated, `attempts` times in all, with a jittered pause that doubles; a
-    Retry-After is honoured up to LONGEST_RETRY_AFTER_S. `pause` waits for so many seconds.
+    That is: GETs, `attempts` times in all, and every call that a rate limit turned away unread;
+    with a jittered pause that doubles, or the pause that the forge asks for, up to
+    LONGEST_RETRY_AFTER_S. `pause` waits for so many seconds.
     """
 
     def __init__(
@@ -139,19 +191,40 @@ class PatientTransport(httpx2.BaseTransport):
         *,
         attempts: int = ATTEMPTS,
         pause: Callable[[float], None] = time.sleep,
+        clock: Clock | None = None,
     ) -> None:
         self._inner = inner
         self._attempts = attempts
         self._pause = pause
+        self._clock = clock if clock is not None else SystemClock()
+        self._is_known = False
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        attempts = self._attempts if request.method == "GET" else 1
-        for attempt in range(1, attempts + 1):
+        response = self._ask_again_while_not_now(request)
+        for _ in range(FRESH_TOKEN_ATTEMPTS - 1):
+            if not self._may_be_too_fresh(request, response):
+                break
+            response.close()
+            self._pause(FRESH_TOKEN_PAUSE_S)
+            response = self._ask_again_while_not_now(request)
+        self._is_known = self._is_known or response.status_code != 401
+        return response
+
+    def _may_be_too_fresh(self, request: httpx2.Request, response: httpx2.Response) -> bool:
+        """Whether a 401 may be about an installation token that never worked yet."""
+        token = request.headers.get("authorization", "").partition(" ")[2]
+        is_fresh = token.startswith("ghs_") and not self._is_known
+        return response.status_code == 401 and request.method == "GET" and is_fresh
+
+    def _ask_again_while_not_now(self, request: httpx2.Request) -> httpx2.Response:
+        for attempt in range(1, self._attempts + 1):
             try:
                 return self._ask(request)
             except _NotNowError as error:
                 wait_s = _pause_s(attempt, asked_for=error.retry_after_s)
-                if attempt == attempts or wait_s > LONGEST_RETRY_AFTER_S:
+                is_harmless = request.method == "GET" or error.is_unread
+                is_last = attempt == self._attempts or not is_harmless
+                if is_last or wait_s > LONGEST_RETRY_AFTER_S:
                     raise Unavailable(f"{error} ({request.method} {request.url.path})") from error
                 self._pause(wait_s)
         raise AssertionError("unreachable: the last attempt answers or raises")
@@ -165,11 +238,18 @@ class PatientTransport(httpx2.BaseTransport):
             raise _NotNowError(
                 f"The forge at {request.url.host} does not answer: {said}"
             ) from error
-        if response.status_code == 429 or response.status_code >= 500 or _is_limited(response):
+        except httpx2.DecodingError as error:
+            raise _NotNowError(f"The forge at {request.url.host} answers garbled") from error
+        is_limited = _is_limited(response)
+        if is_limited or response.status_code >= 500:
             response.close()
+            wait_s = _asked_for(response, now=self._clock.now().timestamp())
+            until = f" in {wait_s:.0f} s" if wait_s else " later"
             raise _NotNowError(
-                f"The forge answers {response.status_code}; try again later",
-                retry_after_s=_seconds(response.headers.get("retry-after", "")),
+                f"The forge answers {response.status_code}"
+                f"{' (rate limit)' if is_limited else ''}; try again{until}",
+                retry_after_s=wait_s,
+                is_unread=is_limited,
             )
         return response
 
@@ -178,17 +258,42 @@ class PatientTransport(httpx2.BaseTransport):
 
 
 class _NotNowError(Exception):
-    def __init__(self, message: str, *, retry_after_s: float = 0.0) -> None:
+    """`is_unread`: the forge turned the call away before doing any of it."""
+
+    def __init__(
+        self, message: str, *, retry_after_s: float = 0.0, is_unread: bool = False
+    ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.is_unread = is_unread
 
 
 def _is_limited(response: httpx2.Response) -> bool:
-    """GitHub also answers a spent rate limit with 403 ("Rate limits for the REST API")."""
+    """GitHub answers a spent rate limit with 429 or 403 ("Rate limits for the REST API")."""
+    if response.status_code == 429:
+        return True
     if response.status_code != 403:
         return False
     headers = response.headers
-    return "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
+    if "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0":
+        return True
+    return _is_secondary(response)
+
+
+def _is_secondary(response: httpx2.Response) -> bool:
+    """The limit on bursts, which may come without any header."""
+    return b"secondary rate limit" in response.content[:4096]
+
+
+def _asked_for(response: httpx2.Response, *, now: float) -> float:
+    """The seconds that the forge wants us to wait, in GitHub's order of its headers; 0 if none."""
+    headers = response.headers
+    if "retry-after" in headers:
+        return _seconds(headers["retry-after"], now=now)
+    reset = headers.get("x-ratelimit-reset", "")
+    if headers.get("x-ratelimit-remaining") == "0" and reset.isdigit():
+        return max(float(reset) - now, 1.0)
+    return SECONDARY_PAUSE_S if _is_secondary(response) else 0.0
 
 
 def _pause_s(attempt: int, *, asked_for: float) -> float:
@@ -197,5 +302,11 @@ def _pause_s(attempt: int, *, asked_for: float) -> float:
     return max(asked_for, ceiling * random.uniform(0.5, 1.0))  # noqa: S311 - no secret hangs on it
 
 
-def _seconds(text: str) -> float:
-    return float(text) if text.isascii() and text.isdigit() else 0.0
+def _seconds(text: str, *, now: float) -> float:
+    """A Retry-After, which is a number of seconds or a date (RFC 9110); 0 for anything else."""
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        return max(email.utils.parsedate_to_datetime(text).timestamp() - now, 0.0)
+    except ValueError:
+        return 0.0

@@ -57,6 +57,15 @@ class Image:
         """This image with more of the host's folders, and `path` searched after its own PATH."""
         return replace(self, binds=(*self.binds, *binds), path=(*self.path, *path))
 
+    def with_toolchain(self, root: Path, *, programs: Path) -> Image:
+        """This image with a toolchain's folder, its `programs` searched before the system's."""
+        shown = () if _is_shown(root, list(self.binds)) else (Bind(root, str(root)),)
+        if str(programs) in self.path:
+            return replace(self, binds=(*self.binds, *shown))
+        own = sum(each not in _SYSTEM_PATH for each in self.path)
+        path = (*self.path[:own], str(programs), *self.path[own:])
+        return replace(self, binds=(*self.binds, *shown), path=path)
+
     @property
     def variables(self) -> dict[str, str]:
         """Its environment, PATH included."""

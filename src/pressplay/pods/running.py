@@ -316,7 +316,7 @@ class PodRun:
             filesystem=filesystem,
             folder=self._folder.path,
             hostname=self.pod.name[:_HOST_NAME_LENGTH] or "pod",
-            network=self.pod.network,
+            network=self.pod.network_of(container),
             working_dir=container.working_dir,
             command=command,
             variables=own,

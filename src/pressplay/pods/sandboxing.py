@@ -83,7 +83,7 @@ class Bubblewrap:
     is_tight = True
 
     def __init__(self, program: Path) -> None:
-        self._program = str(program)
+        self.program = str(program)
         self._prefixes: dict[Image, tuple[str, ...]] = {}
         self._forks: ForkServer | None = None
 
@@ -129,7 +129,7 @@ class Bubblewrap:
                 options = ("--json-status-fd", str(status_writer), *self.options(enclosure, parts))
                 with _memory(_joined(options)) as arguments:
                     child = processes.spawn(
-                        (self._program, "--args", str(arguments), "--", *command),
+                        (self.program, "--args", str(arguments), "--", *command),
                         env={MARKER: str(enclosure.folder)},
                         output=output,
                         inherit=(arguments, status_writer, *parts.values()),

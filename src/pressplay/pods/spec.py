@@ -65,10 +65,15 @@ _POD_IGNORED = (
 
 
 class Network(Enum):
-    """What a pod can reach: the machine's own network, or nothing but its own loopback."""
+    """What a pod can reach: the machine's own network, or nothing but its own loopback.
+
+    With RELAY its main containers have the loopback, and those that prepare or accompany them the
+    machine's network: what they offer is carried in over sockets in a shared folder.
+    """
 
     HOST = "host"
     NONE = "none"
+    RELAY = "relay"
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,12 @@ class Pod:
     def all_containers(self) -> tuple[Container, ...]:
         """In the order of their start."""
         return (*self.init_containers, *self.sidecars, *self.containers)
+
+    def network_of(self, container: Container) -> Network:
+        """What one of its containers can reach: HOST or NONE."""
+        if self.network is not Network.RELAY:
+            return self.network
+        return Network.NONE if container in self.containers else Network.HOST
 
 
 def parse_pod(
@@ -133,7 +144,7 @@ def _network(labels: Mapping[str, str]) -> Network:
     try:
         return Network(wanted)
     except ValueError:
-        raise Refused(f"Label {NETWORK_LABEL} is {wanted!r}; write host or none") from None
+        raise Refused(f"Label {NETWORK_LABEL} is {wanted!r}; write host, none or relay") from None
 
 
 def _check(pod: Pod, fields: Fields) -> None:

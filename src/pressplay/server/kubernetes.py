@@ -210,11 +210,18 @@ class KubernetesApi:
             return Response(b"", media_type="text/plain")
         lines = streaming.read_log(path, tail=tail)
         if query.get("follow") == "true":
-            lines = streaming.follow_log(path, tail=tail, goes_on=lambda: self._goes_on(address))
+            lines = streaming.follow_log(
+                # Looked up each time: what a pod that ended has written may lie elsewhere.
+                lambda: self._logs.path(address.namespace, address.name, container),
+                tail=tail,
+                goes_on=lambda: self._goes_on(address),
+            )
         return StreamingResponse(lines, media_type="text/plain")
 
     async def _goes_on(self, address: Address) -> bool:
         """Whether a pod may still write."""
+        if self._logs.goes_on(address.namespace, address.name):
+            return True
         pod = await self._objects.get(address.key)
         return pod is not None and (pod.get("status") or {}).get("phase") not in _ENDED
 

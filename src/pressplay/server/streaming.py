@@ -23,6 +23,7 @@ LONGEST_S = 3600.0
 LOOK_S = 0.2
 """How often a followed log is looked at."""
 
+_NOWHERE = Path("/nonexistent")
 _PIECE = 64 * 1024
 _FIELDS = ("metadata.name", "metadata.namespace")
 
@@ -32,6 +33,9 @@ class PodLogs(Protocol):
 
     def path(self, namespace: str, pod: str, container: str) -> Path | None:
         """The log file of a container, or None while there is none. Called often; does not wait."""
+
+    def goes_on(self, namespace: str, pod: str) -> bool:
+        """Whether a pod that is no object runs, as a step's; others say so in their status."""
 
 
 @dataclass(frozen=True)
@@ -137,19 +141,22 @@ async def read_log(path: Path, *, tail: int | None) -> AsyncIterator[bytes]:
 
 
 async def follow_log(
-    path: Path, *, tail: int | None, goes_on: Callable[[], Awaitable[bool]]
+    find: Callable[[], Path | None], *, tail: int | None, goes_on: Callable[[], Awaitable[bool]]
 ) -> AsyncIterator[bytes]:
     """A log's bytes as they come, until its pod has ended and all is told.
 
     A log that begins anew, because the pod does, is told from its beginning.
     """
     told = 0
-    if tail is not None:
-        told = await asyncio.to_thread(_size, path)
+    if tail is not None and (path := find()) is not None:
+        size = await asyncio.to_thread(_size, path)
+        told = size or 0
         yield await asyncio.to_thread(_tail, path, tail)
     while True:
         last_look = not await goes_on()
-        if await asyncio.to_thread(_size, path) < told:
+        path = find() or _NOWHERE
+        size = await asyncio.to_thread(_size, path)
+        if size is not None and size < told:
             told = 0
         async for piece in _pieces(path, told):
             told += len(piece)
@@ -168,11 +175,12 @@ async def _pieces(path: Path, offset: int) -> AsyncIterator[bytes]:
         yield piece
 
 
-def _size(path: Path) -> int:
+def _size(path: Path) -> int | None:
+    """None where there is no such file: it may be on its way to where it is kept."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
-        return 0
+        return None
 
 
 def _read(path: Path, offset: int) -> bytes:

@@ -108,6 +108,8 @@ def give(forge: Forge, *, facts: RunFacts, tree: Mapping[str, bytes], approver: 
 
 def check_facts(facts: RunFacts) -> None:
     """Raises Refused where the Workflow does not say what it approves."""
+    if facts.superseded_by:
+        raise Refused(f"Run {facts.name} gave way to {facts.superseded_by}; there is no approval")
     if facts.decision != "proceed":
         raise Refused(f"Run {facts.name} was not let in by its preflight; there is no approval")
     for name, value in (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from pressplay.base import files
@@ -57,18 +58,25 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
 
 
 def _link(target: Path, links: list[tuple[PurePosixPath, str]]) -> tuple[str, ...]:
-    root = Path(os.path.realpath(target))
     for name, leads_to in links:
         path = files.beneath(target, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.symlink_to(leads_to)
-    # A link that looks harmless may lead out through another one, so all must stand first.
-    outside = [
+    return remove_leading_out(target, [str(name) for name, _ in links])
+
+
+def remove_leading_out(target: Path, links: Sequence[str]) -> tuple[str, ...]:
+    """Remove those of the `links` beneath `target` that lead out of it; answers which.
+
+    A link that looks harmless may lead out through another one, so all must stand already.
+    """
+    root = Path(os.path.realpath(target))
+    outside = tuple(
         name
-        for name, leads_to in links
-        if leads_to.startswith("/")
+        for name in links
+        if os.readlink(target / name).startswith("/")  # noqa: PTH115 - the text itself
         or not Path(os.path.realpath(target / name)).is_relative_to(root)
-    ]
+    )
     for name in outside:
         (target / name).unlink()
-    return tuple(str(name) for name in outside)
+    return outside

@@ -6,6 +6,7 @@ tree that others wrote in is never one. For bundles see `bundles`.
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from pressplay.stages import extracting, plumbing
 
 _SHA = re.compile(r"[0-9a-f]{40}")
 _HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
+_LINK = b"120000"
 
 
 @dataclass(frozen=True)
@@ -291,18 +293,21 @@ def file_at(directory: Path, sha: str, path: str) -> bytes | None:
 def export_tree(directory: Path, sha: str, target: Path) -> tuple[str, ...]:
     """Write the files of a commit into the new or empty folder `target`, without any `.git`.
 
-    Attributes of the repository do not hide files from it. Returns the symbolic links that were
-    left out because they lead out of the tree.
+    They are as a checkout has them. Returns the symbolic links that were left out because they
+    lead out of the tree. Raises Refused for a path that no checkout may have.
     """
-    attributes = directory / "info" / "attributes"
-    attributes.parent.mkdir(exist_ok=True)
-    attributes.write_text("* -export-ignore -export-subst\n")
+    target.mkdir(parents=True, exist_ok=True)
+    if any(target.iterdir()):
+        raise Refused(f"Folder {target} is not empty; export into a new one")
     with tempfile.TemporaryDirectory(dir=directory) as folder:
-        archive = Path(folder) / "tree.tar"
-        plumbing.must(
-            directory, "archive", "--format=tar", f"--output={archive}", f"{sha}^{{tree}}"
-        )
-        return extracting.extract(archive, target)
+        more = {"GIT_INDEX_FILE": str(Path(folder) / "index"), "GIT_WORK_TREE": str(target)}
+        found = plumbing.call(directory, "read-tree", sha, more=more)
+        if not found.ok:
+            raise plumbing.failure(found, "The tree cannot be checked out")
+        listed = plumbing.must(directory, "ls-files", "--stage", "-z", more=more).stdout
+        plumbing.must(directory, "checkout-index", "--all", "--quiet", more=more)
+    links = [entry.partition(b"\t")[2] for entry in listed.split(b"\0") if entry[:6] == _LINK]
+    return extracting.remove_leading_out(target, [os.fsdecode(name) for name in links])
 
 
 def snapshot(directory: Path, worktree: Path, *, on: str, keep: Sequence[str] = ()) -> str:

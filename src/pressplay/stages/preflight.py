@@ -15,8 +15,9 @@ from typing import Any
 from pressplay.api import names, parameters, policy
 from pressplay.base.errors import Refused
 from pressplay.cluster.kube import KubeClient
+from pressplay.evidence import judging
 from pressplay.forge.client import Forge
-from pressplay.stages import asking, connections, policies
+from pressplay.stages import asking, connections, policies, starting
 from pressplay.stages.admission import results, rivals, targets
 from pressplay.stages.admission.rivals import Standing
 from pressplay.stages.admission.targets import Target
@@ -70,8 +71,8 @@ class _Preflight:
     def decide(self) -> Finding:
         """The first reason not to go on, else PROCEED."""
         workflow = self._own_workflow()
-        if self.target.closed:
-            return Finding(Decision.REFUSED, self.target.closed)
+        if self.target.idle:
+            return Finding(Decision.REFUSED, self.target.idle)
         if self.asked.sha and self.target.pull and self.asked.sha != self.target.head:
             moved = f"Head {self.asked.sha[:10]} is no longer the head of {self.target.subject}"
             return Finding(Decision.SUPERSEDED, f"{moved}; the run for the new head goes on")
@@ -194,7 +195,19 @@ def _write_policy(env: StageEnvironment, forge: Forge, target: Target) -> None:
     record = policies.read(forge, repository.owner, repository.name, sha=target.base_sha)
     if record.policy.source == policy.DEFAULT.source:
         env.log("policy_missing", file=policy.FILE_NAME, sha=target.base_sha, using="defaults")
+        command = record.policy.preview.process.command
+        env.log("start_command", found=" ".join(command) or "none")
+    # What could never be judged is refused before an agent's work costs anything.
+    files = policies.reader(forge, repository.owner, repository.name, sha=target.base_sha)
+    starting.check_deployable(record.policy, files)
+    judging.check_budget(record.policy.acceptance)
     env.write_artifact("policy.json", record.to_json())
+
+
+def _head_ref(target: Target) -> str:
+    """The branch of the pull request; a name that is not plain goes no further."""
+    ref = target.pull.head_ref if target.pull is not None else ""
+    return ref if parameters.is_valid("ref", ref) else ""
 
 
 def _write(env: StageEnvironment, target: Target, finding: Finding) -> None:
@@ -204,6 +217,8 @@ def _write(env: StageEnvironment, target: Target, finding: Finding) -> None:
     env.write_output("subject", target.subject)
     env.write_output("base", target.base)
     env.write_output("base-sha", target.base_sha)
+    env.write_output("ref", _head_ref(target))
+    env.write_output("sha", target.head)
     env.log(
         "preflight_decided",
         run=env.get("RUN"),

@@ -6,6 +6,7 @@ What it writes is all that the later pods get to know about the forge.
 from __future__ import annotations
 
 import dataclasses
+import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from pressplay.api import names, parameters, policy
 from pressplay.api.forge import Comment, Pull
 from pressplay.base.errors import Refused
 from pressplay.forge.client import Forge
-from pressplay.stages import asking, bundles, connections, git, handover, tasks
+from pressplay.stages import asking, bundles, connections, git, handover, limits, tasks
 from pressplay.stages.admission.trust import Trust
 from pressplay.stages.environment import Outcome, StageEnvironment
 from pressplay.stages.handover import Context
@@ -84,6 +85,8 @@ def run(env: StageEnvironment) -> Outcome:
     handover.write(env, handover.POLICY, rules.to_json())
     env.write_output(handover.TASK, tasks.compose(_task(context, notes)))
     env.write_output(handover.SYSTEM, read_prompt(env, role, request))
+    allowed = limits.of_request(request).tighter(limits.of_policy(rules.policy))
+    env.write_output("limits", json.dumps(allowed.to_json()))
     env.log("workspace_prepared", role=role, branch=context.branch, head=context.head_sha)
     return Outcome()
 
@@ -207,7 +210,7 @@ def _context(
         fork=subject.fork,
         kind=asked.kind or parameters.check("agentKind", rules.policy.agent.kind),
         default_kind=parameters.check("agentKind", env.get("AGENT_KIND")),
-        timeout_s=asked.timeout_s,
+        timeout_s=min(asked.timeout_s, rules.policy.agent.timeout_s),
         policy=rules,
     )
 

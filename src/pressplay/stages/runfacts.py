@@ -11,6 +11,7 @@ from typing import Any
 
 from pressplay.base.errors import Refused
 from pressplay.cluster.kube import KubeClient
+from pressplay.stages.admission import rivals
 
 FAILED = ("Failed", "Error")
 _EXIT_TEMPLATES = ("finish", "seal", "cleanup")
@@ -35,7 +36,8 @@ class RunFacts:
     """A run as its Workflow shows it; what is not known yet is empty.
 
     `owner`, `repo`, `subject`, `base_sha` and `decision` are the last preflight's answers; `pr`
-    and `head_sha` are what was deployed.
+    and `head_sha` are what was deployed. A run that a newer one stopped names it in
+    `superseded_by`, and its decision is `superseded`.
     """
 
     name: str
@@ -50,6 +52,7 @@ class RunFacts:
     subject: str
     base_sha: str
     decision: str
+    superseded_by: str = ""
 
     @property
     def pr(self) -> str:
@@ -60,6 +63,13 @@ class RunFacts:
     def head_sha(self) -> str:
         """The commit that was deployed and judged."""
         return self.outputs.get("head_sha", "")
+
+    @property
+    def reason(self) -> str:
+        """Why it ended as it did, where somebody said so."""
+        if self.superseded_by:
+            return f"The newer run {self.superseded_by} goes on instead"
+        return self.outputs.get("reason", "")
 
     @property
     def failures(self) -> tuple[Node, ...]:
@@ -75,6 +85,7 @@ class RunFacts:
             "status": status,
             "startedAt": self.started,
             "decision": self.decision,
+            "supersededBy": self.superseded_by,
             "parameters": self.parameters,
             "outputs": self.outputs,
             "failures": [
@@ -108,6 +119,7 @@ def of_workflow(workflow: Mapping[str, Any]) -> RunFacts:
     """The facts out of a Workflow object."""
     spec, status = workflow.get("spec") or {}, workflow.get("status") or {}
     nodes = tuple(_node(each) for each in _nodes(status).values())
+    newer = (workflow["metadata"].get("annotations") or {}).get(rivals.SUPERSEDED_BY, "")
     looks = [node for node in nodes if node.template == "preflight" and "decision" in node.outputs]
     look = max(looks, key=lambda node: node.finished).outputs if looks else {}
     return RunFacts(
@@ -122,7 +134,8 @@ def of_workflow(workflow: Mapping[str, Any]) -> RunFacts:
         repo=look.get("repo", ""),
         subject=look.get("subject", ""),
         base_sha=look.get("base-sha", ""),
-        decision=look.get("decision", ""),
+        decision="superseded" if newer else look.get("decision", ""),
+        superseded_by=newer,
     )
 
 

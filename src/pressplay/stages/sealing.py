@@ -28,10 +28,12 @@ _OF_PREFLIGHT = {"policy.json"}
 
 
 def run(env: StageEnvironment) -> Outcome:
-    """Write the bundle and its digest; nothing for a run without evidence."""
+    """Write what became of the run, its bundle and its digest; no bundle without evidence."""
     evidence = env.inputs / "evidence"
     with connections.open_kube(env) as kube:
         facts = runfacts.read(kube, env.get("NAMESPACE", "agents"), env.require("RUN"))
+    env.write_output("run-decision", facts.decision)
+    env.write_output("run-reason", facts.reason)
     if is_empty(evidence, facts):
         env.log("nothing_to_seal", run=facts.name, decision=facts.decision)
         return Outcome()

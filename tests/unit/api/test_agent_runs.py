@@ -142,6 +142,7 @@ def test_empty_text_means_not_given() -> None:
         ({"prompts": {"system": "../../etc/passwd"}}, "spec.prompts.system"),
         ({"envFrom": [{"secretRef": {"name": "github-app-rex"}}]}, "never a key of ours"),
         ({"envFrom": [{"secretRef": {"name": "evidence-signing"}}]}, "never a key of ours"),
+        ({"envFrom": [{"secretRef": {"name": "model-key"}}]}, "never a key of ours"),
         ({"envFrom": [{}]}, "exactly one of configMapRef, secretRef"),
         ({"env": [{"value": "x"}]}, "without a name"),
         ({"env": [{"name": "PRESSPLAY_KUBE_URL", "value": "x"}]}, "does not begin with PRESSPLAY_"),

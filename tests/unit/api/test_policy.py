@@ -18,7 +18,7 @@ from pressplay.base.errors import Refused
 FULL = """
 version: 1
 language: rust
-agent: {kind: claude, max_usd: 5, max_turns: 60}
+agent: {kind: claude, max_usd: 5, max_turns: 60, timeout: 1h}
 qa: {paths: ["tests/**"], must_fail_on_base: true}
 comments: addressed
 preview:
@@ -64,6 +64,7 @@ POLICIES = st.builds(
         kind=st.sampled_from(["", "claude", "command", "scripted"]),
         max_usd=st.floats(0.01, 1000),
         max_turns=st.integers(1, 10_000),
+        timeout_s=st.integers(10, 3600),
     ),
     qa=st.builds(
         policy.Qa,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pressplay.base.errors import Refused
-from pressplay.cli import pipelines, run, workspaces
+from pressplay.cli import agents, origins, pipelines, workspaces
 
 
 def _git(path: Path, *arguments: str) -> None:
@@ -48,7 +48,7 @@ def test_a_workspace_knows_its_branch_and_what_is_not_committed(tmp_path: Path) 
 def test_the_first_line_of_an_issue_is_its_title(tmp_path: Path) -> None:
     path = tmp_path / "issue.md"
     path.write_text("\n# Do it\n\nIn this way.\n")
-    assert pipelines.read_issue(path) == pipelines.IssueText("Do it", "In this way.")
+    assert pipelines.read_issue(path) == origins.IssueText("Do it", "In this way.")
 
 
 def test_an_empty_issue_is_refused(tmp_path: Path) -> None:
@@ -60,15 +60,15 @@ def test_an_empty_issue_is_refused(tmp_path: Path) -> None:
 
 def test_an_agent_needs_a_program() -> None:
     with pytest.raises(Refused, match="put it after `--`"):
-        run.choose_agent("command", ())
+        agents.choose("command", (), environment={})
     with pytest.raises(Refused, match="is no program on PATH"):
-        run.choose_agent("command", ("no-such-program",))
+        agents.choose("command", ("no-such-program",), environment={})
 
 
 def test_file_arguments_of_an_agent_are_named_absolutely_and_shown_to_it(tmp_path: Path) -> None:
     script = tmp_path / "agent.py"
     script.write_text("")
-    choice = run.choose_agent("command", ("sh", str(script), "--fast"))
+    choice = agents.choose("command", ("sh", str(script), "--fast"), environment={})
     argv = json.loads(choice.files["command.json"])
     assert argv[1:] == [str(script), "--fast"]
     assert script in choice.programs

@@ -31,6 +31,9 @@ class Files:
         found = self.folder.joinpath(*parts)
         return found if found.exists() else None
 
+    def goes_on(self, namespace: str, pod: str) -> bool:
+        return (self.folder / namespace / pod / "runs").exists()
+
 
 @dataclass
 class Served:

@@ -129,6 +129,44 @@ def test_logs_are_read_whole_or_by_their_last_lines(
         kube.logs(holder, "q")
 
 
+def test_logs_are_followed_until_their_pod_has_ended(
+    kube: KubeClient, served: Served, holder: str
+) -> None:
+    folder = served.folder / holder / "p"
+    folder.mkdir(parents=True)
+    (folder / "app").write_text("one\ntwo\n")
+    (folder / "runs").touch()
+
+    def go_on() -> None:
+        time.sleep(0.3)
+        with (folder / "app").open("a") as log:
+            log.write("three\n")
+        (folder / "runs").unlink()
+
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    heard = b"".join(kube.follow_logs(holder, "p", container="app", tail=1, timeout_s=5))
+    thread.join()
+    assert heard == b"two\nthree\n"
+    (folder / "runs").touch()
+    begun = time.monotonic()
+    assert list(kube.follow_logs(holder, "p", container="app", tail=1, timeout_s=0.5)) == [
+        b"three\n"
+    ]
+    assert time.monotonic() - begun < 3, "silence ends it"
+    with pytest.raises(NotFound):
+        list(kube.follow_logs(holder, "none", timeout_s=1))
+
+
+def test_watch_tells_only_what_has_the_labels(kube: KubeClient, holder: str) -> None:
+    for name in ("one", "other"):
+        obj = _config(holder, name)
+        obj["metadata"]["labels"] = {"which": name}
+        kube.create(obj)
+    told = kube.watch("ConfigMap", holder, labels="which=one", timeout_s=0.5)
+    assert [each.object["metadata"]["name"] for each in told] == ["one"]
+
+
 def test_artifact_comes_in_pieces_or_not_at_all(kube: KubeClient, served: Served) -> None:
     (served.folder / "run").mkdir()
     (served.folder / "run" / "a b").write_bytes(b"x" * 200_000)

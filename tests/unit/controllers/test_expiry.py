@@ -24,6 +24,7 @@ async def test_only_previews_past_their_time_are_removed_with_what_is_in_them() 
         "impl-pr-1": "2026-01-01T11:59:59Z",
         "impl-pr-2": "2026-01-01T12:00:01Z",
         "impl-pr-3": "soon",
+        "impl-pr-4": "2026-01-02T00:00:00",
     }
     for name, expires in times.items():
         annotations = {"pressplay.dev/expires": expires}

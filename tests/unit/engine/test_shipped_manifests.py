@@ -7,7 +7,7 @@ import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pressplay.cluster.port import Object, key_of
+from pressplay.cluster.port import Key, Object, key_of
 from pressplay.engine.nodes import Outcome, Outputs, Phase
 from pressplay.manifests import loading
 
@@ -22,6 +22,8 @@ _PREFLIGHT = {
     "subject": "issue-1",
     "base": "main",
     "base-sha": "a" * 40,
+    "ref": "",
+    "sha": "",
 }
 _CONTEXT = {
     "github-app": "rex",
@@ -64,21 +66,23 @@ async def _carry_out(bench: Bench, order: list[str], kind: str) -> None:
             await bench.objects.patch(key_of(change.object), {"status": status})
 
 
-async def _play(bench: Bench, edit: Callable[[Object], None]) -> tuple[Object, list[str]]:
-    """Run the pipeline after `edit` changed a copy of it; the order in which things began."""
+async def _play(
+    bench: Bench, edit: Callable[[Object], None], *, template: str = "implementation-dag"
+) -> tuple[Object, list[str]]:
+    """Run a pipeline after `edit` changed a copy of it; the order in which things began."""
     order: list[str] = bench.pods.began
     bench.pods.answers.update(_answers())
     for obj in loading.shipped(namespace="agents"):
-        if obj["kind"] == "WorkflowTemplate":
-            made = copy.deepcopy(obj)
-            if made["metadata"]["name"] == "implementation-dag":
-                edit(made)
-            await bench.objects.create(made)
+        if obj["metadata"]["name"] == template:
+            edit(obj := copy.deepcopy(obj))
+        if obj["kind"] == "WorkflowTemplate" or obj["metadata"]["name"] == "pressplay-limits":
+            await bench.objects.create(obj)
     carrying = [
         asyncio.ensure_future(_carry_out(bench, order, kind)) for kind in ("CodeRun", "DocsRun")
     ]
-    issue = {"parameters": [{"name": "issue", "value": "1"}]}
-    spec = {"workflowTemplateRef": {"name": "implementation-dag"}, "arguments": issue}
+    about = "pr" if template == "pr-validation" else "issue"
+    arguments = {"parameters": [{"name": about, "value": "1"}]}
+    spec = {"workflowTemplateRef": {"name": template}, "arguments": arguments}
     try:
         return await bench.run(spec), order
     finally:
@@ -99,6 +103,33 @@ async def test_the_shipped_pipeline_runs_in_its_order(bench: Bench) -> None:
     for task in ("implement", "clippy-format", "qa-testing"):
         wanted += ["context", "validate-prompt", task]
     assert order == [*wanted, "deploy", "acceptance", "approve", "seal", "cleanup"]
+
+
+async def test_a_validation_is_the_same_without_implementing(bench: Bench) -> None:
+    workflow, order = await _play(bench, lambda _: None, template="pr-validation")
+    assert workflow["status"]["phase"] == "Succeeded"
+    wanted = ["preflight", "preflight", "set-params"]
+    for task in ("clippy-format", "qa-testing"):
+        wanted += ["context", "validate-prompt", task]
+    assert order == [*wanted, "deploy", "acceptance", "approve", "seal", "cleanup"]
+    asked = {step.template.name: step.given.parameters for step in bench.pods.steps}
+    assert asked["context"]["pr"] == "2"
+    agent_run = await bench.objects.get(Key("CodeRun", "agents", "wf-clippy-format"))
+    assert agent_run is not None
+    assert agent_run["spec"]["baseSha"] == "a" * 40
+
+
+def test_a_validation_waits_for_whatever_is_at_work_on_its_subject() -> None:
+    templates = {
+        obj["metadata"]["name"]: obj["spec"]["templates"]
+        for obj in loading.shipped(namespace="agents")
+        if obj["kind"] == "WorkflowTemplate"
+    }
+    locks = [
+        next(t for t in templates[name] if t["name"] == "pipeline")["synchronization"]
+        for name in ("implementation-dag", "pr-validation")
+    ]
+    assert locks[0] == locks[1]
 
 
 async def test_a_step_put_in_and_a_dependency_taken_out_change_the_order(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -160,3 +161,29 @@ async def test_a_container_without_a_command_is_refused(bench: Bench) -> None:
     outcome = await bench.run({"container": {"image": "x"}})
     assert outcome.phase is Phase.ERROR
     assert "no command" in outcome.message
+
+
+async def test_a_log_is_found_while_its_step_runs_and_after(bench: Bench) -> None:
+    template = _shell(
+        "echo first; sleep 0.5; echo last",
+        initContainers=[{"name": "early", "image": "x", "command": ["sh", "-c", "echo early"]}],
+    )
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        running = group.create_task(bench.run(template))
+        while not _said(bench, "main"):
+            await asyncio.sleep(0.02)
+        assert bench.pods.is_running("agents", "wf-t-1")
+        assert _said(bench, "main") == "first\n"
+        assert _said(bench, "early") == "early\n"
+        assert bench.pods.find_log("agents", "wf-t-1", "none") is None
+        assert (await running).phase is Phase.SUCCEEDED
+    assert not bench.pods.is_running("agents", "wf-t-1")
+    assert (_said(bench, "early"), _said(bench, "main")) == ("early\n", "first\nlast\n")
+    assert bench.pods.find_log("agents", "wf-t-2", "main") is None
+    bench.pods.forget("wf")
+    assert _said(bench, "main") == ""
+
+
+def _said(bench: Bench, container: str) -> str:
+    found = bench.pods.find_log("agents", "wf-t-1", container)
+    return "" if found is None else found.read_text()

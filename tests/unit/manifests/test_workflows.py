@@ -42,7 +42,7 @@ def test_argo_accepts_every_shipped_workflow(version: str) -> None:
     assert {name: said for name, said in found.items() if said} == {}
     assert set(found) >= {
         *("implementation-dag", "implementation", "coderun-template", "docsrun-template"),
-        *("coderun-run", "docsrun-run"),
+        *("coderun-run", "docsrun-run", "pr-validation"),
     }
 
 
@@ -95,13 +95,41 @@ def test_values_enter_a_manifest_only_as_json() -> None:
                 assert "{{=toJson(" in line, f"{name}: {line}"
 
 
-def test_the_agent_sits_beside_no_token_and_no_network() -> None:
+def test_what_runs_foreign_code_sits_beside_no_token() -> None:
     steps = dict(_steps())
-    for name in ("coderun-run/agent", "coderun-run/verify", "docsrun-run/command"):
+    networks = {"coderun-run/agent": "relay", "coderun-run/verify": "relay"}
+    networks |= {"docsrun-run/command": "none", "docsrun-run/build": "relay"}
+    for name, network in networks.items():
         template = steps[name]
-        assert template["metadata"]["labels"]["pressplay.dev/network"] == "none"
+        assert template["metadata"]["labels"]["pressplay.dev/network"] == network
         assert "github-app" not in json.dumps(template.get("volumes", []))
         assert "initContainers" not in template
+
+
+def test_only_the_agents_sidecar_sees_the_models_key() -> None:
+    for name, template in _steps():
+        sidecars = template.get("sidecars", [])
+        others = [template.get("container", {}), *template.get("initContainers", [])]
+        seeing = [
+            each["name"]
+            for each in sidecars
+            for mount in each.get("volumeMounts", [])
+            if mount["name"] == "model-key"
+        ]
+        assert "model-key" not in json.dumps([each.get("volumeMounts") for each in others]), name
+        assert seeing == (["relay"] if name == "coderun-run/agent" else []), name
+
+
+def test_a_step_with_a_relay_may_only_read_what_its_sidecar_shares() -> None:
+    for name, template in _steps():
+        if template.get("metadata", {}).get("labels", {}).get("pressplay.dev/network") != "relay":
+            assert "sidecars" not in template, name
+            continue
+        (sidecar,) = template["sidecars"]
+        assert sidecar["command"] == ["python3", "-m", "pressplay.stages", "relay"]
+        mounts = {each["name"]: each for each in template["container"]["volumeMounts"]}
+        assert mounts["relay"] == {"name": "relay", "mountPath": "/run/relay", "readOnly": True}
+        assert {"name": "relay", "mountPath": "/run/relay"} in sidecar["volumeMounts"]
 
 
 def test_the_alias_declares_the_same_parameters() -> None:
@@ -109,6 +137,65 @@ def test_the_alias_declares_the_same_parameters() -> None:
     alias, real = by_name["implementation"], by_name["implementation-dag"]
     assert alias["spec"]["arguments"] == real["spec"]["arguments"]
     assert alias["spec"]["activeDeadlineSeconds"] == real["spec"]["activeDeadlineSeconds"]
+
+
+def test_a_validation_is_asked_like_an_implementation_and_ends_like_one() -> None:
+    by_name = {obj["metadata"]["name"]: obj for obj in _templates()}
+    made, real = (by_name[name]["spec"] for name in ("pr-validation", "implementation-dag"))
+    assert made["arguments"] == real["arguments"]
+    assert made["activeDeadlineSeconds"] == real["activeDeadlineSeconds"]
+    assert made["hooks"]["exit"]["templateRef"]["template"] == real["hooks"]["exit"]["template"]
+
+
+def test_a_validations_tasks_are_those_of_an_implementation() -> None:
+    by_name = {obj["metadata"]["name"]: obj for obj in _templates()}
+    made, real = (
+        {
+            task["name"]: task
+            for template in by_name[name]["spec"]["templates"]
+            if template["name"] == "pipeline"
+            for task in template["dag"]["tasks"]
+        }
+        for name in ("pr-validation", "implementation-dag")
+    )
+    assert set(made) == set(real) - {"implement"}
+    assert made["clippy-format"]["depends"] == "set-params.Succeeded"
+    for name in set(made) - {"clippy-format"}:
+        assert made[name].get("depends") == real[name].get("depends"), name
+        reference = made[name]["templateRef"]
+        assert reference["template"] == real[name].get("template", "coderun-main"), name
+
+
+def test_every_limit_that_a_step_stands_in_line_for_is_shipped() -> None:
+    (limits,) = [
+        obj["data"]
+        for obj in loading.shipped(namespace="agents")
+        if obj["metadata"]["name"] == "pressplay-limits"
+    ]
+    asked = {}
+    for name, template in _steps():
+        for each in template.get("synchronization", {}).get("semaphores", []):
+            assert each["configMapKeyRef"]["name"] == "pressplay-limits", name
+            asked[name] = each["configMapKeyRef"]["key"]
+    assert asked == {
+        "coderun-template/create-coderun": "agents",
+        "implementation-dag/deploy": "previews",
+        "implementation-dag/acceptance": "loads",
+    }
+    assert set(asked.values()) == set(limits)
+    assert all(int(value) > 0 for value in limits.values())
+
+
+def test_nothing_that_holds_a_limit_waits_for_another_lock() -> None:
+    steps = dict(_steps())
+    for name, template in steps.items():
+        locks = template.get("synchronization", {})
+        if locks.get("semaphores"):
+            assert "mutexes" not in locks, name
+            assert "steps" not in template, name
+            assert "dag" not in template, name
+    for name in ("finish", "seal", "cleanup"):
+        assert "synchronization" not in steps[f"implementation-dag/{name}"]
 
 
 def test_every_parameter_of_a_run_defaults_to_something() -> None:

@@ -70,6 +70,18 @@ def test_binds_can_be_added_without_changing_the_image(host: Image, tmp_path: Pa
     assert host.on_host("/opt/agent/bin/x") is None
 
 
+def test_a_toolchain_is_searched_before_the_systems_own(host: Image, tmp_path: Path) -> None:
+    runner = images.runner_image(host)
+    added = runner.with_toolchain(tmp_path / "rust", programs=tmp_path / "rust/bin")
+    assert added.path == (runner.path[0], str(tmp_path / "rust/bin"), *runner.path[1:])
+    assert added.on_host(f"{tmp_path}/rust/lib/x") == tmp_path / "rust/lib/x"
+
+
+def test_the_systems_own_toolchain_is_there_already(host: Image) -> None:
+    added = host.with_toolchain(Path("/usr"), programs=Path("/usr/bin"))
+    assert (added.binds, added.path) == (host.binds, host.path)
+
+
 def test_a_path_beside_the_binds_is_not_the_images(host: Image) -> None:
     assert host.on_host("/usrlocal") is None
     assert host.on_host("/etc/passwd") is None

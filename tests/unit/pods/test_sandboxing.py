@@ -104,6 +104,86 @@ async def test_network_none_has_a_loopback_and_nothing_else(world: Any) -> None:
     assert host.split("\n")[1] == "reached"
 
 
+async def test_network_relay_walls_in_the_main_container_and_not_what_stands_beside_it(
+    world: Any,
+) -> None:
+    reach = (
+        "import pathlib, socket, time\n"
+        "try:\n"
+        "    socket.create_connection(('127.0.0.1', PORT), timeout=2).close()\n"
+        "    said = 'reached'\n"
+        "except OSError as error:\n"
+        "    said = type(error).__name__\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        reach = reach.replace("PORT", str(server.getsockname()[1]))
+        beside = f"{reach}open('/shared/NAME', 'w').write(said)\n"
+        init = {
+            "image": "pressplay/runner",
+            "volumeMounts": [{"name": "shared", "mountPath": "/shared"}],
+        }
+        first = ["python3", "-c", beside.replace("NAME", "first")]
+        sidecar = ["python3", "-c", beside.replace("NAME", "sidecar") + "time.sleep(60)\n"]
+        main = (
+            f"{reach}file = pathlib.Path('/shared/sidecar')\n"
+            "while not file.exists() or not file.read_text():\n"
+            "    time.sleep(0.01)\n"
+            "print(pathlib.Path('/shared/first').read_text(), file.read_text(), said)\n"
+        )
+        _, said = await world.run(
+            ["python3", "-c", main],
+            image="pressplay/runner",
+            labels={"pressplay.dev/network": "relay"},
+            initContainers=[
+                {"name": "first", "command": first, **init},
+                {"name": "sidecar", "command": sidecar, "restartPolicy": "Always", **init},
+            ],
+            container={"volumeMounts": init["volumeMounts"]},
+            volumes=[{"name": "shared", "emptyDir": {}}],
+        )
+    assert said == "reached reached ConnectionRefusedError\n"
+
+
+async def test_a_socket_in_a_read_only_mount_leads_out_of_a_bare_loopback(world: Any) -> None:
+    sidecar = (
+        "import socket\n"
+        "server = socket.socket(socket.AF_UNIX)\n"
+        "server.bind('/shared/it.sock'); server.listen()\n"
+        "while True:\n"
+        "    client, _ = server.accept(); client.sendall(b'hello'); client.close()\n"
+    )
+    main = (
+        "import os, socket, time\n"
+        "client = socket.socket(socket.AF_UNIX)\n"
+        "while client.connect_ex('/shared/it.sock'):\n"
+        "    time.sleep(0.01)\n"
+        "print(client.recv(99).decode())\n"
+        "try:\n"
+        "    os.unlink('/shared/it.sock')\n"
+        "except OSError as error:\n"
+        "    print(error.strerror)\n"
+    )
+    volume = {"name": "shared", "mountPath": "/shared"}
+    result, said = await world.run(
+        ["python3", "-c", main],
+        image="pressplay/runner",
+        labels={"pressplay.dev/network": "relay"},
+        initContainers=[
+            {
+                "name": "sidecar",
+                "image": "pressplay/runner",
+                "command": ["python3", "-c", sidecar],
+                "restartPolicy": "Always",
+                "volumeMounts": [volume],
+            }
+        ],
+        container={"volumeMounts": [{**volume, "readOnly": True}]},
+        volumes=[{"name": "shared", "emptyDir": {}}],
+    )
+    assert result.succeeded
+    assert said == "hello\nRead-only file system\n"
+
+
 async def test_read_only_mounts_are_enforced(world: Any) -> None:
     world.sources.secrets["agents/app"] = {"key": b"k"}
     mounts = [

@@ -41,8 +41,29 @@ def test_a_small_pod_has_kubernetes_defaults() -> None:
 def test_the_network_comes_from_the_label() -> None:
     labels = {"pressplay.dev/network": "none"}
     assert parse({"containers": [MAIN]}, labels=labels).network is Network.NONE
-    with pytest.raises(Refused, match="'relay'; write host or none"):
-        parse({"containers": [MAIN]}, labels={"pressplay.dev/network": "relay"})
+    with pytest.raises(Refused, match="'mesh'; write host, none or relay"):
+        parse({"containers": [MAIN]}, labels={"pressplay.dev/network": "mesh"})
+
+
+@pytest.mark.parametrize("network", [Network.HOST, Network.NONE])
+def test_all_containers_of_a_pod_have_its_network(network: Network) -> None:
+    init = [{**MAIN, "name": "first"}, {**MAIN, "name": "beside", "restartPolicy": "Always"}]
+    labels = {"pressplay.dev/network": network.value}
+    pod = parse({"containers": [MAIN], "initContainers": init}, labels=labels)
+    assert {pod.network_of(each) for each in pod.all_containers} == {network}
+
+
+def test_in_a_relay_network_only_main_containers_are_alone() -> None:
+    second = {**MAIN, "name": "second"}
+    init = [{**MAIN, "name": "first"}, {**MAIN, "name": "beside", "restartPolicy": "Always"}]
+    labels = {"pressplay.dev/network": "relay"}
+    pod = parse({"containers": [MAIN, second], "initContainers": init}, labels=labels)
+    assert {each.name: pod.network_of(each) for each in pod.all_containers} == {
+        "first": Network.HOST,
+        "beside": Network.HOST,
+        "main": Network.NONE,
+        "second": Network.NONE,
+    }
 
 
 def test_init_containers_that_restart_always_are_sidecars() -> None:

@@ -30,6 +30,10 @@ class Logs:
         found = self.folder / namespace / pod / f"{container}.log"
         return found if found.exists() else None
 
+    def goes_on(self, namespace: str, pod: str) -> bool:
+        """A step's pod runs as long as a file of its name lies there."""
+        return (self.folder / namespace / f"{pod}.runs").exists()
+
 
 class Files:
     """Artifacts below one folder, by key."""

@@ -157,7 +157,7 @@ async def test_followed_log_is_told_as_it_grows_until_its_pod_ends(tmp_path: Pat
     async def goes_on() -> bool:
         return lives
 
-    pieces = streaming.follow_log(log, tail=1, goes_on=goes_on)
+    pieces = streaming.follow_log(lambda: log, tail=1, goes_on=goes_on)
     assert await anext(pieces) == b"new\n"
     with log.open("a") as file:
         file.write("more\n")
@@ -173,5 +173,5 @@ async def test_followed_log_that_vanishes_ends_quietly(tmp_path: Path) -> None:
     async def goes_on() -> bool:
         return False
 
-    pieces = streaming.follow_log(tmp_path / "none.log", tail=None, goes_on=goes_on)
+    pieces = streaming.follow_log(lambda: tmp_path / "none.log", tail=None, goes_on=goes_on)
     assert [piece async for piece in pieces] == []

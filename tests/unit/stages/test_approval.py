@@ -332,6 +332,7 @@ def test_a_policy_of_another_commit_is_refused(scene: Scene) -> None:
     ("change", "told"),
     [
         ({"decision": "covered"}, "not let in"),
+        ({"superseded_by": "run-2"}, "gave way to run-2"),
         ({"base_sha": ""}, "does not say its sha"),
         ({"owner": ""}, "does not say its owner"),
         ({"outputs": {}}, "does not say its pr"),

@@ -106,6 +106,8 @@ class Scene:
 
 @pytest.fixture
 def scene(make_env: Any, repository: Any, cluster: Any, tmp_path: Path) -> Scene:
+    # An app whose start nobody need write down.
+    repository.commit("main", {"app.py": 'import os\n\nPORT = os.environ["PORT"]\n'})
     return Scene(make_env, repository, cluster, tmp_path)
 
 
@@ -123,6 +125,8 @@ def test_a_trusted_persons_issue_proceeds(scene: Scene) -> None:
         "subject": f"issue-{issue}",
         "base": "main",
         "base-sha": sha,
+        "ref": "",
+        "sha": "",
     }
     record = json.loads((env.artifacts / "policy.json").read_text())
     assert record["source"] == f".pressplay.yaml@{sha}"
@@ -151,8 +155,33 @@ def test_without_a_policy_the_defaults_hold_and_a_warning_is_logged(
     scene.run("run-1")
     env = scene.env("run-1", ISSUE=issue)
     preflight.run(env)
-    assert json.loads((env.artifacts / "policy.json").read_text())["source"] == "default"
-    assert "policy_missing" in capsys.readouterr().out
+    record = json.loads((env.artifacts / "policy.json").read_text())
+    assert record["source"] == "default"
+    assert record["policy"]["preview"]["process"]["command"] == ["python3", "app.py"]
+    said = capsys.readouterr().out
+    assert "policy_missing" in said
+    assert 'start_command found="python3 app.py"' in said
+
+
+def test_a_library_is_refused_before_any_agent_works(scene: Scene) -> None:
+    scene.repository.commit(
+        "main", {"app.py": "print('no server')\n", "Cargo.toml": '[package]\nname = "bits"\n'}
+    )
+    issue = scene.issue()
+    scene.run("run-1")
+    env = scene.env("run-1", ISSUE=issue)
+    with pytest.raises(Refused, match=r"preview.process.command.*\[cargo, build, --release\]"):
+        preflight.run(env)
+    assert not (env.out / "decision").exists()
+
+
+def test_a_load_that_could_never_pass_is_refused_before_any_agent_works(scene: Scene) -> None:
+    few = "version: 1\nacceptance: {load: {samples: 20}}\n"
+    scene.repository.commit("main", {".pressplay.yaml": few})
+    issue = scene.issue()
+    scene.run("run-1")
+    with pytest.raises(Refused, match="flawless app needs"):
+        scene.decide("run-1", ISSUE=issue)
 
 
 def test_a_pull_requests_policy_is_read_from_its_base(scene: Scene) -> None:
@@ -244,6 +273,34 @@ def test_a_closed_pull_request_is_refused(scene: Scene) -> None:
         "refused",
         f"Pull request #{pr} is closed; there is nothing to do",
     )
+
+
+def test_a_draft_is_refused_until_it_is_ready(scene: Scene) -> None:
+    scene.repository.commit("feature/x", {"x.txt": "x\n"})
+    pull = scene.operator.open_pull(
+        scene.owner, scene.name, head="feature/x", base="main", title="Add x", draft=True
+    )
+    scene.run("run-1", template="pr-validation")
+    decision, reason = scene.decide("run-1", PR=str(pull.number))
+    assert decision == "refused"
+    assert f"Pull request #{pull.number} is a draft; mark it ready for review" in reason
+
+
+def test_a_branch_name_that_is_not_plain_goes_no_further(scene: Scene) -> None:
+    pr, _ = scene.pull("feature/x+y")
+    scene.run("run-1")
+    env = scene.env("run-1", PR=pr)
+    assert "comes from a branch whose name is not plain" in preflight.run(env).reason
+    assert (env.out / "ref").read_text() == ""
+
+
+def test_a_pull_requests_head_is_handed_on_as_it_was_looked_at(scene: Scene) -> None:
+    pr, sha = scene.pull()
+    scene.run("run-1", template="pr-validation")
+    env = scene.env("run-1", PR=pr)
+    preflight.run(env)
+    assert (env.out / "ref").read_text() == "feature/x"
+    assert (env.out / "sha").read_text() == sha
 
 
 def test_a_pull_request_given_as_an_issue_is_refused(scene: Scene) -> None:

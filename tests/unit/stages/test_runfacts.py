@@ -71,6 +71,22 @@ def test_a_workflow_that_has_not_begun_has_empty_facts() -> None:
     assert (facts.name, facts.owner, facts.pr, facts.decision) == ("run-1", "", "", "")
 
 
+def test_a_run_that_a_newer_one_stopped_says_so_whatever_preflight_said() -> None:
+    annotations = {"pressplay.dev/superseded-by": "run-2"}
+    facts = runfacts.of_workflow(
+        WORKFLOW | {"metadata": {"name": "run-1", "annotations": annotations}}
+    )
+    assert (facts.decision, facts.superseded_by) == ("superseded", "run-2")
+    assert facts.reason == "The newer run run-2 goes on instead"
+    assert facts.to_json(status="Failed")["supersededBy"] == "run-2"
+
+
+def test_a_runs_reason_is_what_its_stages_said_last() -> None:
+    outputs = {"parameters": [{"name": "reason", "value": "qa: no"}]}
+    facts = runfacts.of_workflow(WORKFLOW | {"status": WORKFLOW["status"] | {"outputs": outputs}})
+    assert facts.reason == "qa: no"
+
+
 def test_the_record_names_what_failed_and_leaves_out_its_own_step() -> None:
     record = runfacts.of_workflow(WORKFLOW).to_json(status="Failed")
     assert record["status"] == "Failed"

@@ -118,6 +118,25 @@ def test_the_bundle_verifies_under_the_key_and_claims_no_pass(scene: Scene) -> N
     assert found.verdict is not Verdict.PASS
 
 
+def test_what_became_of_the_run_is_said_again(scene: Scene) -> None:
+    scene.submit("proceed")
+    scene.put(rex__commit="c")
+    sealing.run(scene.env)
+    assert (scene.env.out / "run-decision").read_text() == "proceed"
+    assert (scene.env.out / "run-reason").read_text() == ""
+
+
+def test_a_run_that_a_newer_one_stopped_is_sealed_as_superseded(scene: Scene) -> None:
+    scene.submit("proceed")
+    scene.put(rex__commit="c")
+    mark = {"metadata": {"annotations": {"pressplay.dev/superseded-by": "run-2"}}}
+    scene.cluster.operator.patch("Workflow", "agents", "run-1", mark)
+    sealing.run(scene.env)
+    assert (scene.env.out / "run-decision").read_text() == "superseded"
+    assert "run-2 goes on instead" in (scene.env.out / "run-reason").read_text()
+    assert (scene.bundle / "index.json").is_file()
+
+
 def test_the_output_is_the_digest_of_the_index(scene: Scene) -> None:
     scene.submit("proceed")
     scene.put(rex__commit="c")

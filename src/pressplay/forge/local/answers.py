@@ -43,6 +43,12 @@ def invalid(resource: str, *, message: str = "", field: str = "", code: str = ""
     return ProblemError(422, "Validation Failed", errors=(finding,))
 
 
+def too_long(resource: str, *, field: str, most: int) -> ProblemError:
+    """422 for a text beyond GitHub's limit."""
+    message = f"{field} is too long (maximum is {most} characters)"
+    return invalid(resource, message=message, field=field)
+
+
 async def on_problem(_request: Request, error: Exception) -> Response:
     """Starlette's handler for ProblemError."""
     if not isinstance(error, ProblemError):

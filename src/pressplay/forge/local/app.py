@@ -14,10 +14,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pressplay.base.clocks import Clock
 from pressplay.base.errors import Refused
-from pressplay.forge.local import answers, rest
+from pressplay.forge.local import answers, looking, rest, sending
 from pressplay.forge.local.apps import Gate
 from pressplay.forge.local.asking import Hub
 from pressplay.forge.local.bare import BareRepositories
+from pressplay.forge.local.events import Events
 from pressplay.forge.local.git_backend import GitBackend
 from pressplay.forge.local.pages import NOTICE, Pages
 from pressplay.forge.local.rows import RepositoryRow
@@ -51,13 +52,16 @@ def build(
     git = BareRepositories(directory, search_path=search_path)
     store = Storage(directory / "forge.sqlite")
     shapes = Shapes(store, base_url=base_url)
+    threads = ThreadShapes(shapes)
+    events = Events(store=store, shapes=shapes, threads=threads, clock=clock)
     hub = Hub(
         store=store,
         clock=clock,
         git=git,
         gate=Gate(store, operator_login=operator_login, operator_token=operator_token),
         shapes=shapes,
-        threads=ThreadShapes(shapes),
+        threads=threads,
+        events=events,
         operator_login=operator_login,
     )
 
@@ -66,8 +70,10 @@ def build(
         # A crash may have come between a repository's row and its folder.
         for row in store.all(RepositoryRow, "list_repositories"):
             await git.create(row.id, default_branch=row.default_branch)
+            await looking.look(hub, row)
         try:
-            yield
+            async with sending.sender(store=store, clock=clock, waiting=events.waiting):
+                yield
         finally:
             store.close()
 

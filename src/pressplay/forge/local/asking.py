@@ -20,9 +20,10 @@ from starlette.routing import Route
 from pressplay.base import clocks
 from pressplay.base.clocks import Clock
 from pressplay.forge.local.actors import Actor, App, Installation, Person
-from pressplay.forge.local.answers import NOT_FOR_APPS, ProblemError, invalid, not_found
+from pressplay.forge.local.answers import NOT_FOR_APPS, ProblemError, invalid, not_found, too_long
 from pressplay.forge.local.apps import Gate
 from pressplay.forge.local.bare import BareRepositories
+from pressplay.forge.local.events import Events
 from pressplay.forge.local.rows import RepositoryRow
 from pressplay.forge.local.shapes import Shapes
 from pressplay.forge.local.storage import Storage
@@ -31,6 +32,8 @@ from pressplay.forge.local.threads import ThreadShapes
 SPEAKING_FOR = "X-Pressplay-As"
 LONGEST_BODY = 1024 * 1024
 LARGEST_PAGE = 100
+LONGEST_TEXT = 65_536
+"""GitHub's limit for a comment, a review or a description, in characters."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Hub:
     gate: Gate
     shapes: Shapes
     threads: ThreadShapes
+    events: Events
     operator_login: str
     looking: dict[int, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
     """Held, by repository, while its pull requests are compared with its branches."""
@@ -119,6 +123,8 @@ class Ask:
             return default
         if not isinstance(value, str) or (default is None and not value.strip()):
             raise invalid(self.request.url.path, field=name, code="missing_field")
+        if len(value) > LONGEST_TEXT:
+            raise too_long(self.request.url.path, field=name, most=LONGEST_TEXT)
         return value
 
 
@@ -133,11 +139,15 @@ class Door:
 
     def route(self, verb: str, path: str, *, needs: Needs, to: Endpoint) -> Route:
         """A route that reaches `to` with an admitted request."""
+        return Route(path, self.endpoint(needs=needs, to=to), methods=[verb])
+
+    def endpoint(self, *, needs: Needs, to: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+        """What Starlette calls: `to` behind the door."""
 
         async def endpoint(request: Request) -> Response:
             return await to(await self._admit(request, needs))
 
-        return Route(path, endpoint, methods=[verb])
+        return endpoint
 
     async def _admit(self, request: Request, needs: Needs) -> Ask:
         actor = self._hub.actor(request)

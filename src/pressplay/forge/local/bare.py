@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from pressplay.base import processes
 from pressplay.base.errors import Refused
@@ -26,6 +27,10 @@ _SETTINGS = {
     "receive.autogc": "false",
     "gc.auto": "0",
 }
+
+
+_WRITERS = ("AUTHOR", "COMMITTER")
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,9 @@ class Span:
     @property
     def deletions(self) -> int:
         return sum(change.deleted or 0 for change in self.files)
+
+
+NO_SPAN = Span(commits=0, files=())
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,16 @@ class Commit:
     tree: str
     parents: tuple[str, ...]
     message: str
+
+
+@dataclass(frozen=True)
+class PushedCommit:
+    """A commit that a push brought, with the paths that it touches."""
+
+    commit: Commit
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    modified: tuple[str, ...]
 
 
 class BareRepositories:
@@ -189,6 +207,67 @@ class BareRepositories:
             files=tuple(_change(line) for line in lines),
         )
 
+    async def pushed(
+        self, repository_id: int, *, new: str, known: tuple[str, ...], limit: int
+    ) -> list[PushedCommit]:
+        """The newest commits of `new` that none of the `known` commits holds, oldest first."""
+        listed = await self._ask(
+            repository_id,
+            "rev-list",
+            f"--max-count={limit}",
+            "--ignore-missing",
+            new,
+            *(f"^{sha}" for sha in known),
+        )
+        shas = reversed(listed.text().split())
+        return [await self._pushed(repository_id, sha) for sha in shas]
+
+    async def _pushed(self, repository_id: int, sha: str) -> PushedCommit:
+        shown = await self._ask(
+            repository_id,
+            *("diff-tree", "--root", "--no-commit-id", "--no-renames", "--name-status", "-r", "-z"),
+            sha,
+        )
+        parts = shown.text().split("\0")
+        changes = list(zip(parts[::2], parts[1::2], strict=False))
+        return PushedCommit(
+            commit=await self.read_commit(repository_id, sha),
+            added=tuple(path for kind, path in changes if kind == "A"),
+            removed=tuple(path for kind, path in changes if kind == "D"),
+            modified=tuple(path for kind, path in changes if kind not in "AD"),
+        )
+
+    async def can_merge(self, repository_id: int, *, base: str, head: str) -> bool:
+        """Whether git merges the two without a conflict."""
+        return bool(await self._merged_tree(repository_id, base=base, head=head))
+
+    async def merge(
+        self, repository_id: int, *, branch: str, base: str, head: str, message: str, author: str
+    ) -> str:
+        """Put a merge commit of `head` on `branch` and answer its sha.
+
+        Empty where the two conflict, or where the branch is no longer at `base`.
+        """
+        tree = await self._merged_tree(repository_id, base=base, head=head)
+        if not tree:
+            return ""
+        person = {"NAME": author, "EMAIL": f"{author}@users.noreply.invalid"}
+        names = {f"GIT_{who}_{key}": it for who in _WRITERS for key, it in person.items()}
+        made = await self._ask(
+            repository_id,
+            *("commit-tree", tree, "-p", base, "-p", head, "-m", message),
+            variables=names,
+        )
+        sha = made.text().strip()
+        moved = await self._ask(repository_id, "update-ref", f"refs/heads/{branch}", sha, base)
+        return sha if made.ok and moved.ok else ""
+
+    async def _merged_tree(self, repository_id: int, *, base: str, head: str) -> str:
+        tried = await self._ask(
+            repository_id, "merge-tree", "--write-tree", "--no-messages", base, head
+        )
+        return tried.text().strip() if tried.ok else ""
+
     async def entries(self, repository_id: int, *, commit: str, path: str) -> list[Entry]:
         """The names in the folder `path`, or the one entry that `path` itself is; empty if none."""
         where = (f":(literal){path}",) if path else ()
@@ -204,11 +283,13 @@ class BareRepositories:
         """The content of a blob that exists."""
         return (await self._ask(repository_id, "cat-file", "blob", sha)).stdout
 
-    async def _ask(self, repository_id: int, *arguments: str) -> processes.Finished:
+    async def _ask(
+        self, repository_id: int, *arguments: str, variables: Mapping[str, str] = _NOTHING
+    ) -> processes.Finished:
         return await asyncio.to_thread(
             processes.run,
             [self.git, f"--git-dir={self._folder(repository_id)}", *arguments],
-            env=self.environment(),
+            env={**self.environment(), **variables},
         )
 
     async def _run(self, *arguments: str | Path) -> None:

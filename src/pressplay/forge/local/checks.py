@@ -9,13 +9,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pressplay.forge.local.actors import Installation
-from pressplay.forge.local.answers import ProblemError, invalid, not_found
+from pressplay.forge.local.answers import ProblemError, invalid, not_found, too_long
 from pressplay.forge.local.asking import Ask, Door, Hub, page, permission
 from pressplay.forge.local.rows import CheckRunRow
 
 _STATUSES = ("queued", "in_progress", "completed")
 _CONCLUSIONS = "success failure neutral cancelled skipped timed_out action_required"
 _RESOURCE = "CheckRun"
+LONGEST_OUTPUT = 65_535
 
 
 class Checks:
@@ -58,18 +59,20 @@ class Checks:
             raise ProblemError(422, f"No commit found for SHA: {sha}")
         values = self._judgement(ask, before=None)
         self._hub.shapes.user(actor.login)
-        row = self._hub.store.one(
-            CheckRunRow,
-            "add_check_run",
-            repository_id=ask.repository.id,
-            app_id=actor.app.id,
-            name=name,
-            head_sha=sha,
-            external_id=ask.text("external_id", default=""),
-            details_url=ask.text("details_url", default="") or None,
-            started_at=ask.text("started_at", default=self._hub.now()),
-            **values,
-        )
+        with self._hub.store.transaction():
+            row = self._hub.store.one(
+                CheckRunRow,
+                "add_check_run",
+                repository_id=ask.repository.id,
+                app_id=actor.app.id,
+                name=name,
+                head_sha=sha,
+                external_id=ask.text("external_id", default=""),
+                details_url=ask.text("details_url", default="") or None,
+                started_at=ask.text("started_at", default=self._hub.now()),
+                **values,
+            )
+            self._tell(row, ask, actions=("created",))
         return JSONResponse(self._document(row, ask), status_code=201)
 
     async def edit(self, ask: Ask) -> Response:
@@ -80,16 +83,25 @@ class Checks:
                 f"Invalid app_id `{actor.app.id}` - check run can only be modified by the GitHub "
                 "App that created it.",
             )
-        row = self._hub.store.one(
-            CheckRunRow,
-            "change_check_run",
-            id=before.id,
-            name=ask.text("name", default=before.name),
-            external_id=ask.text("external_id", default=before.external_id),
-            details_url=ask.text("details_url", default=before.details_url or "") or None,
-            **self._judgement(ask, before=before),
-        )
+        values = self._judgement(ask, before=before)
+        with self._hub.store.transaction():
+            row = self._hub.store.one(
+                CheckRunRow,
+                "change_check_run",
+                id=before.id,
+                name=ask.text("name", default=before.name),
+                external_id=ask.text("external_id", default=before.external_id),
+                details_url=ask.text("details_url", default=before.details_url or "") or None,
+                **values,
+            )
+            self._tell(row, ask, actions=() if before.status == "completed" else ("",))
         return JSONResponse(self._document(row, ask))
+
+    def _tell(self, row: CheckRunRow, ask: Ask, *, actions: tuple[str, ...]) -> None:
+        """Told of when it is made and when it is completed, which may be the same moment."""
+        done = ("completed",) if row.status == "completed" and actions else ()
+        for action in (*filter(None, actions), *done):
+            self._hub.events.tell_check_run(ask.repository, row, by=ask.actor.login, action=action)
 
     def _judgement(self, ask: Ask, *, before: CheckRunRow | None) -> dict[str, str | None]:
         """Status, conclusion and output after this request; a conclusion completes the run."""
@@ -139,4 +151,7 @@ def _output(document: object, *, before: CheckRunRow | None) -> Mapping[str, str
     title, summary = document.get("title"), document.get("summary")
     if not isinstance(title, str) or not isinstance(summary, str):
         raise invalid(_RESOURCE, field="output", code="missing_field")
+    for name, text in (("title", title), ("summary", summary)):
+        if len(text) > LONGEST_OUTPUT:
+            raise too_long(_RESOURCE, field=name, most=LONGEST_OUTPUT)
     return {"title": title, "summary": summary}

@@ -2,7 +2,7 @@
 
 The double adds what a forge adds: who may read, who may write, and that an App's push creates a
 branch or moves one forward and does nothing else. The refs of a push stand at the start of its
-body, so that is decided before git starts; what needs the pushed commits (is it a fast-forward?)
+body, so that is judged before git starts; what needs the pushed commits (is it a fast-forward?)
 git decides itself, by configuration.
 """
 
@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import zlib
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,11 +25,11 @@ from starlette.types import Receive, Scope, Send
 
 from pressplay.base import processes
 from pressplay.base.errors import Refused
-from pressplay.forge.local import cgi, pkt_lines
+from pressplay.forge.local import cgi, looking, pkt_lines
 from pressplay.forge.local.actors import Actor, App, Installation
 from pressplay.forge.local.answers import ProblemError, not_found
 from pressplay.forge.local.asking import Hub
-from pressplay.forge.local.repositories import protected_branches
+from pressplay.forge.local.judging import Judge
 from pressplay.forge.local.rows import RepositoryRow
 
 FETCH = "git-upload-pack"
@@ -39,7 +39,6 @@ LONGEST_COMMANDS = 1024 * 1024
 TIMEOUT_S = 600.0
 _CHUNK = 1024 * 1024
 _PROTOCOL = re.compile(r"version=[0-9]")
-_FORWARD_ONLY = {"receive.denyNonFastForwards": "true", "receive.denyDeletes": "true"}
 
 
 @dataclass(frozen=True)
@@ -60,10 +59,6 @@ class _Exchange:
     @property
     def target(self) -> Path:
         return self.folder / "out"
-
-    @property
-    def is_app(self) -> bool:
-        return isinstance(self.actor, Installation)
 
 
 class GitBackend:
@@ -115,34 +110,24 @@ class GitBackend:
     async def _answer(self, exchange: _Exchange) -> Response:
         if exchange.path != PUSH:
             return await self._run(exchange)
-        refusal = self._refusal(exchange) if exchange.is_app else None
-        if refusal is not None:
-            return Response(refusal, media_type=f"application/x-{PUSH}-result")
-        # git's own locks keep refs whole; one push at a time also keeps its answers simple.
+        # git's own locks keep refs whole; one push at a time also tells who moved which branch.
         async with self._pushing[exchange.row.id]:
-            return await self._run(exchange)
+            push = _read_push(exchange.source)
+            judge = Judge(self._hub, exchange.row, exchange.actor)
+            refusal = judge.refusal(push)
+            if refusal is not None:
+                return Response(refusal, media_type=f"application/x-{PUSH}-result")
+            response = await self._run(exchange, settings=judge.settings(push))
+            await looking.look(self._hub, exchange.row, by=exchange.actor.login)
+            return response
 
-    def _refusal(self, exchange: _Exchange) -> bytes | None:
-        """What to answer to an App's push that must not be; None where git may look at it."""
-        with exchange.source.open("rb") as reader:
-            start = reader.read(LONGEST_COMMANDS)
-        try:
-            push = pkt_lines.read_push(start)
-        except Refused as error:
-            raise ProblemError(400, str(error)) from error
-        protected = protected_branches(self._hub, exchange.row) | {exchange.row.default_branch}
-        found = (_complaint(command, protected=protected) for command in push.commands)
-        complaints = [complaint for complaint in found if complaint]
-        if not complaints:
-            return None
-        message = "\n".join(f"error: GH006: {complaint}" for complaint in complaints)
-        return pkt_lines.refusal(push, reason="protected branch hook declined", message=message)
-
-    async def _run(self, exchange: _Exchange) -> Response:
+    async def _run(
+        self, exchange: _Exchange, *, settings: Mapping[str, str] | None = None
+    ) -> Response:
         done = await asyncio.to_thread(
             processes.run_over_files,
             [self._hub.git.git, "http-backend"],
-            env=self._environment(exchange),
+            env=self._environment(exchange, settings),
             source=exchange.source,
             target=exchange.target,
             timeout_s=TIMEOUT_S,
@@ -152,10 +137,12 @@ class GitBackend:
             raise ProblemError(500, f"git http-backend failed: {done.complaint()}")
         return cgi.FileTail(exchange.target, head=head)
 
-    def _environment(self, exchange: _Exchange) -> dict[str, str]:
+    def _environment(
+        self, exchange: _Exchange, settings: Mapping[str, str] | None
+    ) -> dict[str, str]:
         """The CGI variables that git's http-backend reads ("git-http-backend", ENVIRONMENT)."""
         request = exchange.request
-        variables = self._hub.git.environment(settings=_FORWARD_ONLY if exchange.is_app else None)
+        variables = self._hub.git.environment(settings=settings)
         variables |= {
             "GIT_PROJECT_ROOT": str(self._hub.git.root),
             "GIT_HTTP_EXPORT_ALL": "1",
@@ -182,17 +169,14 @@ class _Endpoint:
         await self._backend.serve(self._path, scope=scope, receive=receive, send=send)
 
 
-def _complaint(command: pkt_lines.Command, *, protected: frozenset[str]) -> str:
-    """Why an App may not do this; empty if it may, as far as that can be told without the pack."""
-    branch = command.ref.removeprefix("refs/heads/")
-    is_branch = branch != command.ref
-    if command.deletes:
-        return f"{command.ref}: an App deletes no ref."
-    if is_branch and branch in protected:
-        return f"Protected branch update failed for {command.ref}. Open a pull request instead."
-    if is_branch or (command.ref.startswith("refs/tags/") and command.creates):
-        return ""
-    return f"{command.ref}: an App pushes branches and new tags only."
+def _read_push(source: Path) -> pkt_lines.Push:
+    """The commands at the start of a push's body; raises ProblemError 400."""
+    with source.open("rb") as reader:
+        start = reader.read(LONGEST_COMMANDS)
+    try:
+        return pkt_lines.read_push(start)
+    except Refused as error:
+        raise ProblemError(400, str(error)) from error
 
 
 async def _save_body(request: Request, target: Path) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pressplay.forge.local.answers import invalid, not_found
-from pressplay.forge.local.asking import Ask, Door, Hub, page, permission
+from pressplay.forge.local import looking
+from pressplay.forge.local.answers import invalid, not_found, too_long
+from pressplay.forge.local.asking import LONGEST_TEXT, Ask, Door, Hub, page, permission
+from pressplay.forge.local.bare import NO_SPAN, Span
 from pressplay.forge.local.rows import (
     BranchesRow,
     CommentRow,
@@ -59,27 +61,44 @@ class Issues:
         return JSONResponse(self._document(ask.number(), ask.repository))
 
     async def open(self, ask: Ask) -> Response:
-        row = add_issue(
-            self._hub,
-            ask.repository,
-            title=ask.text("title"),
-            body=ask.text("body", default=""),
-            author=ask.actor.login,
-            labels=_names(ask.body.get("labels", [])),
-        )
+        with self._hub.store.transaction():
+            row = add_issue(
+                self._hub,
+                ask.repository,
+                title=ask.text("title"),
+                body=ask.text("body", default=""),
+                author=ask.actor.login,
+                labels=_names(ask.body.get("labels", [])),
+            )
+            for action, parts in [("opened", {}), *self._labelled(row.label_names(), ask)]:
+                self._tell(row, ask, action=action, **parts)
         return JSONResponse(self._document(row.number, ask.repository), status_code=201)
 
     async def edit(self, ask: Ask) -> Response:
-        row = find_issue(self._hub, ask.repository, ask.number())
-        change_issue(self._hub, row, ask.body)
+        before = find_issue(self._hub, ask.repository, ask.number())
+        if isinstance(before, PullRow):
+            raise invalid("Issue", message="Change a pull request at its own address")
+        with self._hub.store.transaction():
+            row = change_issue(self._hub, before, ask.body)
+            for action, parts in changes(before, row):
+                self._tell(row, ask, action=action, **parts)
         return JSONResponse(self._document(row.number, ask.repository))
 
     async def add_labels(self, ask: Ask) -> Response:
         row = find_issue(self._hub, ask.repository, ask.number())
-        labels = list(dict.fromkeys((*row.label_names(), *_names(ask.body.get("labels", [])))))
-        self._hub.store.one(
-            IssueRow, "change_labels", id=row.id, labels=json.dumps(labels), now=self._hub.now()
-        )
+        fresh = [it for it in _names(ask.body.get("labels", [])) if it not in row.label_names()]
+        span = await looking.span_of(self._hub, row) if isinstance(row, PullRow) else None
+        with self._hub.store.transaction():
+            self._hub.store.one(
+                IssueRow,
+                "change_labels",
+                id=row.id,
+                labels=json.dumps([*row.label_names(), *fresh]),
+                now=self._hub.now(),
+            )
+            now = find_issue(self._hub, ask.repository, row.number)
+            for action, parts in self._labelled(tuple(fresh), ask):
+                self._tell(now, ask, action=action, span=span, **parts)
         return JSONResponse(self._document(row.number, ask.repository)["labels"])
 
     async def comments(self, ask: Ask) -> Response:
@@ -107,19 +126,60 @@ class Issues:
                 now=now,
             )
             self._hub.store.one(IssueRow, "touch_issue", id=issue.id, now=now)
+            self._tell_comment(row, ask, action="created")
         return JSONResponse(
             self._hub.threads.comment(row, repository=ask.repository), status_code=201
         )
 
     async def edit_comment(self, ask: Ask) -> Response:
-        row = self._hub.store.one(
-            CommentRow,
-            "change_comment",
-            id=self._comment(ask).id,
-            body=ask.text("body"),
-            now=self._hub.now(),
-        )
+        before = self._comment(ask)
+        with self._hub.store.transaction():
+            row = self._hub.store.one(
+                CommentRow,
+                "change_comment",
+                id=before.id,
+                body=ask.text("body"),
+                now=self._hub.now(),
+            )
+            self._tell_comment(row, ask, action="edited", changes={"body": {"from": before.body}})
         return JSONResponse(self._hub.threads.comment(row, repository=ask.repository))
+
+    def _labelled(self, names: tuple[str, ...], ask: Ask) -> list[tuple[str, dict[str, Any]]]:
+        label = self._hub.threads.label
+        return [("labeled", {"label": label(it, repository=ask.repository)}) for it in names]
+
+    def _tell(
+        self, row: IssueRow, ask: Ask, *, action: str, span: Span | None = None, **parts: object
+    ) -> None:
+        """An issue's event is `issues`, a pull request's is `pull_request`."""
+        by = ask.actor.login
+        if isinstance(row, PullRow):
+            self._hub.events.tell_pull(
+                ask.repository, row, by=by, action=action, span=span or NO_SPAN, **parts
+            )
+            return
+        self._hub.events.tell_issue(
+            "issues",
+            ask.repository,
+            row,
+            by=by,
+            action=action,
+            comments=count_comments(self._hub, row),
+            **parts,
+        )
+
+    def _tell_comment(self, row: CommentRow, ask: Ask, *, action: str, **parts: object) -> None:
+        issue = find_issue(self._hub, ask.repository, row.number)
+        self._hub.events.tell_issue(
+            "issue_comment",
+            ask.repository,
+            issue,
+            by=ask.actor.login,
+            action=action,
+            comments=count_comments(self._hub, issue),
+            comment=self._hub.threads.comment(row, repository=ask.repository),
+            **parts,
+        )
 
     def _comment(self, ask: Ask) -> CommentRow:
         row = self._hub.store.find(
@@ -185,15 +245,17 @@ def add_issue(
     return row
 
 
-def change_issue(hub: Hub, row: IssueRow, body: Mapping[str, Any]) -> None:
+def change_issue(hub: Hub, row: IssueRow, body: Mapping[str, Any]) -> IssueRow:
     """Apply title, body and state of a PATCH; other keys change nothing, as on GitHub."""
     texts = {key: body[key] for key in ("title", "body", "state") if body.get(key) is not None}
     for key, value in texts.items():
         if not isinstance(value, str) or (key == "state" and value not in STATES):
             raise invalid("Issue", field=key, code="invalid")
+        if len(value) > LONGEST_TEXT:
+            raise too_long("Issue", field=key, most=LONGEST_TEXT)
     state = texts.get("state", row.state)
     closed_at = (row.closed_at or hub.now()) if state == "closed" else None
-    hub.store.one(
+    return hub.store.one(
         IssueRow,
         "change_issue",
         id=row.id,
@@ -203,6 +265,21 @@ def change_issue(hub: Hub, row: IssueRow, body: Mapping[str, Any]) -> None:
         closed_at=closed_at,
         now=hub.now(),
     )
+
+
+def changes(before: IssueRow, after: IssueRow) -> list[tuple[str, dict[str, Any]]]:
+    """The actions that a change is told as, each with its own parts."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    old = {
+        name: {"from": getattr(before, name)}
+        for name in ("title", "body")
+        if getattr(before, name) != getattr(after, name)
+    }
+    if old:
+        found.append(("edited", {"changes": old}))
+    if before.state != after.state:
+        found.append(("closed" if after.state == "closed" else "reopened", {}))
+    return found
 
 
 def count_comments(hub: Hub, row: IssueRow) -> int:

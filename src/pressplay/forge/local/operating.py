@@ -12,17 +12,17 @@ from dataclasses import asdict
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pressplay.forge.local import apps, looking
+from pressplay.forge.local import apps, looking, protections, roles
 from pressplay.forge.local.answers import ProblemError, invalid
 from pressplay.forge.local.asking import OPERATOR, Ask, Door, Hub, Needs, page
-from pressplay.forge.local.repositories import protection_document
+from pressplay.forge.local.bare import Span
 from pressplay.forge.local.rows import (
     AlarmRow,
     AppRow,
     BranchesRow,
     CollaboratorRow,
     InstallationRow,
-    ProtectedRow,
+    PullRow,
     RepositoryRow,
 )
 
@@ -32,7 +32,14 @@ PERSON = Needs("token")
 _NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _BRANCH = re.compile(r"(?!.*(\.\.|//|/\.|\.lock(/|$)))[A-Za-z0-9][A-Za-z0-9._/-]{0,199}(?<![/.])")
-_LEVELS = {"pull": "read", "triage": "read", "push": "write", "maintain": "write", "admin": "admin"}
+_ROLES = {
+    "pull": "read",
+    "triage": "triage",
+    "push": "write",
+    "maintain": "maintain",
+    "admin": "admin",
+}
+"""GitHub's word for what is given, and for the role that it makes."""
 
 
 class Operating:
@@ -44,26 +51,25 @@ class Operating:
     def rest_routes(self, door: Door) -> list[Route]:
         """Those that GitHub has as well."""
         base = "/repos/{owner}/{repo}"
-        protection = f"{base}/branches/{{branch:path}}/protection"
         collaborator = f"{base}/collaborators/{{login}}"
         return [
             door.route("GET", "/user/repos", needs=PERSON, to=self.repositories),
             door.route("POST", "/user/repos", needs=PERSON, to=self.add_repository),
             door.route("PUT", collaborator, needs=OPERATOR, to=self.set_collaborator),
             door.route("DELETE", collaborator, needs=OPERATOR, to=self.drop_collaborator),
-            door.route("PUT", protection, needs=OPERATOR, to=self.protect),
-            door.route("DELETE", protection, needs=OPERATOR, to=self.unprotect),
         ]
 
     def root_routes(self, door: Door) -> list[Route]:
         """Those that are only ours."""
-        auto_merge = "/_pressplay/repos/{owner}/{repo}/pulls/{number}/auto-merge"
+        pull = "/_pressplay/repos/{owner}/{repo}/pulls/{number}"
+        auto_merge, draft = f"{pull}/auto-merge", f"{pull}/draft"
         return [
             door.route("GET", "/_pressplay/alarms", needs=OPERATOR, to=self.alarms),
             door.route("GET", "/_pressplay/apps", needs=OPERATOR, to=self.apps),
             door.route("POST", "/_pressplay/apps", needs=OPERATOR, to=self.add_app),
             door.route("POST", "/_pressplay/apps/{slug}/key", needs=OPERATOR, to=self.change_key),
-            door.route("PUT", auto_merge, needs=OPERATOR, to=self.set_auto_merge),
+            door.route("PUT", auto_merge, needs=PERSON, to=self.set_auto_merge),
+            door.route("PUT", draft, needs=PERSON, to=self.set_draft),
         ]
 
     async def repositories(self, ask: Ask) -> Response:
@@ -93,7 +99,7 @@ class Operating:
                 default_branch=branch,
                 now=self._hub.now(),
             )
-            self._hub.store.one(ProtectedRow, "protect_branch", repository_id=row.id, branch=branch)
+            protections.protect(self._hub, row, branch)
             self._install_everywhere()
         await self._hub.git.create(row.id, default_branch=branch)
         return JSONResponse(self._hub.shapes.repository(row), status_code=201)
@@ -142,7 +148,7 @@ class Operating:
         return JSONResponse(self._hub.shapes.app(row) | {"pem": pair.private_pem.reveal()})
 
     async def set_collaborator(self, ask: Ask) -> Response:
-        level = _LEVELS.get(ask.text("permission", default="push"))
+        level = _ROLES.get(ask.text("permission", default="push"))
         if level is None:
             raise invalid("Collaborator", field="permission", code="invalid")
         login = self._hub.shapes.user(ask.path("login"))["login"]
@@ -164,31 +170,53 @@ class Operating:
         )
         return Response(status_code=204)
 
-    async def protect(self, ask: Ask) -> Response:
-        row, branch = ask.repository, ask.path("branch")
-        self._hub.store.all(ProtectedRow, "protect_branch", repository_id=row.id, branch=branch)
-        return JSONResponse(protection_document(self._hub, row, branch))
-
-    async def unprotect(self, ask: Ask) -> Response:
-        gone = self._hub.store.all(
-            ProtectedRow,
-            "unprotect_branch",
-            repository_id=ask.repository.id,
-            branch=ask.path("branch"),
-        )
-        if not gone:
-            raise ProblemError(404, "Branch not protected")
-        return Response(status_code=204)
-
     async def set_auto_merge(self, ask: Ask) -> Response:
-        row = await looking.find_pull(self._hub, ask.repository, ask.number())
-        self._hub.store.one(
-            BranchesRow,
-            "set_auto_merge",
-            issue_id=row.issue_id,
-            auto_merge=int(ask.body.get("enabled") is True),
-        )
+        """Arm or disarm; here it stays a flag, as nothing merges by itself."""
+        row = await self._writable_pull(ask)
+        enabled = ask.body.get("enabled") is True
+        span = await looking.span_of(self._hub, row)
+        with self._hub.store.transaction():
+            self._hub.store.one(
+                BranchesRow,
+                "set_auto_merge",
+                issue_id=row.issue_id,
+                auto_merge=int(enabled),
+                auto_merge_by=ask.actor.login if enabled else None,
+                auto_merge_method=ask.text("merge_method", default="merge") if enabled else None,
+            )
+            if bool(row.auto_merge) != enabled:
+                action = "auto_merge_enabled" if enabled else "auto_merge_disabled"
+                reason = {} if enabled else {"reason": "Disabled by a person"}
+                self._tell(row, ask, action=action, span=span, **reason)
         return Response(status_code=204)
+
+    async def set_draft(self, ask: Ask) -> Response:
+        """What GitHub offers on its page and in GraphQL only."""
+        row = await self._writable_pull(ask)
+        draft = ask.body.get("draft") is True
+        span = await looking.span_of(self._hub, row)
+        with self._hub.store.transaction():
+            self._hub.store.one(BranchesRow, "set_draft", issue_id=row.issue_id, draft=int(draft))
+            if bool(row.draft) != draft:
+                action = "converted_to_draft" if draft else "ready_for_review"
+                self._tell(row, ask, action=action, span=span)
+        return Response(status_code=204)
+
+    async def _writable_pull(self, ask: Ask) -> PullRow:
+        row = await looking.find_pull(self._hub, ask.repository, ask.number())
+        if not roles.may_write(self._hub, ask.repository, ask.actor):
+            raise ProblemError(403, "You must have push access to do this")
+        if row.state != "open":
+            raise ProblemError(422, "Pull request is closed")
+        return row
+
+    def _tell(self, row: PullRow, ask: Ask, *, action: str, span: Span, **parts: str) -> None:
+        now = self._hub.store.one(
+            PullRow, "find_pull", repository_id=row.repository_id, number=row.number
+        )
+        self._hub.events.tell_pull(
+            ask.repository, now, by=ask.actor.login, action=action, span=span, **parts
+        )
 
     async def alarms(self, _ask: Ask) -> Response:
         return JSONResponse([asdict(row) for row in self._hub.store.all(AlarmRow, "list_alarms")])

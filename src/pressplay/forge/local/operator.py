@@ -1,6 +1,6 @@
 """The operator's side of the local forge, for the command line and for tests.
 
-It makes what on GitHub a person makes in a browser. It is no way to a merge: there is none.
+It makes what on GitHub a person makes in a browser, and merges as a person does.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pressplay.api.forge import Comment, Issue, Pull, Repository
 from pressplay.base.errors import Unavailable
 from pressplay.forge import records, session
 from pressplay.forge.errors import RefusedByForge
+from pressplay.forge.local.rows import PROTECTION
 
 _API = "api/v3"
 _AS = "X-Pressplay-As"
@@ -81,16 +82,25 @@ class Operator:
 
         One that is already there stays as it is.
         """
+        found = self._find_repository(name, owner)
+        if found is not None:
+            return found
+        body = {"name": name, "private": private, "default_branch": default_branch}
+        try:
+            made = self.ask("POST", f"{_API}/user/repos", body=body, speaking_for=owner)
+        except RefusedByForge:
+            # Another command may have made it since we looked.
+            found = self._find_repository(name, owner)
+            if found is None:
+                raise
+            return found
+        return records.read(records.repository, made)
+
+    def _find_repository(self, name: str, owner: str) -> Repository | None:
         for found in self.repositories():
             if found.name.lower() == name.lower() and owner.lower() in ("", found.owner.lower()):
                 return found
-        made = self._ask(
-            "POST",
-            f"{_API}/user/repos",
-            body={"name": name, "private": private, "default_branch": default_branch},
-            speaking_for=owner,
-        )
-        return records.read(records.repository, made)
+        return None
 
     def ensure_app(self, slug: str, permissions: Mapping[str, str]) -> Registration:
         """An App with these permissions on every repository, present and future, and a key for it.
@@ -98,12 +108,12 @@ class Operator:
         For whoever has no key: a known App's key is replaced, because the forge keeps none.
         """
         body = {"slug": slug, "permissions": dict(permissions)}
-        made = self._ask("POST", "_pressplay/apps", body=body)
+        made = self.ask("POST", "_pressplay/apps", body=body)
         return records.read(_registration, made) if "pem" in made else self.rotate_key(slug)
 
     def rotate_key(self, slug: str) -> Registration:
         """A fresh private key for an App; the one before is worth nothing from now on."""
-        return records.read(_registration, self._ask("POST", f"_pressplay/apps/{slug}/key"))
+        return records.read(_registration, self.ask("POST", f"_pressplay/apps/{slug}/key"))
 
     def repositories(self) -> tuple[Repository, ...]:
         """Every repository of the forge."""
@@ -122,7 +132,7 @@ class Operator:
     ) -> Issue:
         """A new issue."""
         fields = {"title": title, "body": body, "labels": list(labels)}
-        made = self._ask(
+        made = self.ask(
             "POST", _repo(owner, repo, "issues"), body=fields, speaking_for=speaking_for
         )
         return records.read(records.issue, made)
@@ -138,7 +148,7 @@ class Operator:
 
     def label(self, owner: str, repo: str, number: int, *, labels: Sequence[str]) -> None:
         """Put labels on an issue or a pull request."""
-        self._ask(
+        self.ask(
             "POST", _repo(owner, repo, f"issues/{number}/labels"), body={"labels": list(labels)}
         )
 
@@ -146,7 +156,7 @@ class Operator:
         self, owner: str, repo: str, number: int, *, body: str, speaking_for: str = ""
     ) -> Comment:
         """A comment under an issue or a pull request."""
-        made = self._ask(
+        made = self.ask(
             "POST",
             _repo(owner, repo, f"issues/{number}/comments"),
             body={"body": body},
@@ -168,14 +178,12 @@ class Operator:
     ) -> Pull:
         """A pull request that a person opens."""
         fields = {"head": head, "base": base, "title": title, "body": body, "draft": draft}
-        made = self._ask(
-            "POST", _repo(owner, repo, "pulls"), body=fields, speaking_for=speaking_for
-        )
+        made = self.ask("POST", _repo(owner, repo, "pulls"), body=fields, speaking_for=speaking_for)
         return records.read(records.pull, made)
 
     def pull(self, owner: str, repo: str, number: int) -> Pull:
         """A pull request as it is now."""
-        return records.read(records.pull, self._ask("GET", _repo(owner, repo, f"pulls/{number}")))
+        return records.read(records.pull, self.ask("GET", _repo(owner, repo, f"pulls/{number}")))
 
     def pulls(
         self,
@@ -194,45 +202,90 @@ class Operator:
         self, owner: str, repo: str, number: int, *, state: Literal["open", "closed"]
     ) -> Pull:
         """Close a pull request unmerged, or open it again."""
-        changed = self._ask("PATCH", _repo(owner, repo, f"pulls/{number}"), body={"state": state})
+        changed = self.ask("PATCH", _repo(owner, repo, f"pulls/{number}"), body={"state": state})
         return records.read(records.pull, changed)
 
-    def set_auto_merge(self, owner: str, repo: str, number: int, *, enabled: bool) -> None:
+    def set_auto_merge(
+        self, owner: str, repo: str, number: int, *, enabled: bool, speaking_for: str = ""
+    ) -> None:
         """Whether GitHub would merge by itself; here only the flag exists."""
         path = f"_pressplay/repos/{owner}/{repo}/pulls/{number}/auto-merge"
-        self._ask("PUT", path, body={"enabled": enabled})
+        self.ask("PUT", path, body={"enabled": enabled}, speaking_for=speaking_for)
+
+    def set_draft(self, owner: str, repo: str, number: int, *, draft: bool) -> None:
+        """Mark a pull request as a draft, or as ready for review."""
+        path = f"_pressplay/repos/{owner}/{repo}/pulls/{number}/draft"
+        self.ask("PUT", path, body={"draft": draft})
+
+    def merge(
+        self, owner: str, repo: str, number: int, *, sha: str = "", speaking_for: str = ""
+    ) -> str:
+        """Merge as a person does, and answer the merge commit; `sha` is the head that was read."""
+        body = {"sha": sha} if sha else {}
+        made = self.ask(
+            "PUT",
+            _repo(owner, repo, f"pulls/{number}/merge"),
+            body=body,
+            speaking_for=speaking_for,
+        )
+        return records.read(lambda it: str(it["sha"]), made)
 
     def set_permission(
-        self, owner: str, repo: str, login: str, *, level: Literal["admin", "write", "read"]
+        self,
+        owner: str,
+        repo: str,
+        login: str,
+        *,
+        level: Literal["admin", "maintain", "write", "triage", "read"],
     ) -> None:
         """What a person may do in a repository."""
-        word = {"admin": "admin", "write": "push", "read": "pull"}[level]
-        self._ask("PUT", _repo(owner, repo, f"collaborators/{login}"), body={"permission": word})
+        word = {"write": "push", "read": "pull"}.get(level, level)
+        self.ask("PUT", _repo(owner, repo, f"collaborators/{login}"), body={"permission": word})
 
-    def set_protection(self, owner: str, repo: str, branch: str, *, enabled: bool) -> None:
-        """Protect a branch, or let Apps push to it (never to the default branch). Idempotent."""
+    def set_protection(
+        self,
+        owner: str,
+        repo: str,
+        branch: str,
+        *,
+        enabled: bool,
+        settings: Mapping[str, object] = PROTECTION,
+    ) -> None:
+        """Protect a branch, or let Apps push to it (never to the default branch). Idempotent.
+
+        `settings` are the body of GitHub's own call.
+        """
         path = _repo(owner, repo, f"branches/{branch}/protection")
         try:
-            self._ask("PUT" if enabled else "DELETE", path)
+            self.ask("PUT" if enabled else "DELETE", path, body=settings if enabled else None)
         except RefusedByForge as error:
             if enabled or error.status != 404:
                 raise
 
+    def add_ruleset(self, owner: str, repo: str, *, ruleset: Mapping[str, object]) -> int:
+        """A ruleset in the words of GitHub's own call; answers its id."""
+        made = self.ask("POST", _repo(owner, repo, "rulesets"), body=ruleset)
+        return records.read(lambda it: int(it["id"]), made)
+
+    def drop_ruleset(self, owner: str, repo: str, ruleset_id: int) -> None:
+        """Take a ruleset away."""
+        self.ask("DELETE", _repo(owner, repo, f"rulesets/{ruleset_id}"))
+
     def alarms(self) -> tuple[Alarm, ...]:
         """Everything that must never have been asked; empty on a good day."""
-        found = self._ask("GET", "_pressplay/alarms")
+        found = self.ask("GET", "_pressplay/alarms")
         return tuple(records.read(_alarm, item) for item in found)
 
     def _list(self, path: str) -> list[Any]:
         found: list[Any] = []
         page = 1
         joint = "&" if "?" in path else "?"
-        while batch := self._ask("GET", f"{path}{joint}per_page=100&page={page}"):
+        while batch := self.ask("GET", f"{path}{joint}per_page=100&page={page}"):
             found.extend(batch)
             page += 1
         return found
 
-    def _ask(
+    def ask(
         self,
         verb: str,
         path: str,
@@ -240,9 +293,12 @@ class Operator:
         body: Mapping[str, object] | None = None,
         speaking_for: str = "",
     ) -> Any:  # noqa: ANN401 - JSON enters here
+        """Any call of the forge's by its path below the root address, for what has no method."""
         headers = {_AS: speaking_for} if speaking_for else None
         try:
-            response = self._http.request(verb, path, json=body, headers=headers)
+            response = self._http.request(
+                verb, path, json=None if body is None else dict(body), headers=headers
+            )
         except httpx2.TransportError as error:
             raise Unavailable(
                 f"The local forge at {self._http.base_url} does not answer; is it running?"

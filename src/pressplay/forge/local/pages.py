@@ -27,7 +27,7 @@ from pressplay.forge.local.rows import (
     ReviewRow,
 )
 
-NOTICE = "This is Pressplay's local double of GitHub. It is not GitHub, and nothing merges here."
+NOTICE = "This is Pressplay's local double of GitHub. It is not GitHub, and no App merges here."
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
     "table{border-collapse:collapse}td,th{padding:.2rem .8rem .2rem 0;text-align:left}"

@@ -1,14 +1,15 @@
-"""REST: pull requests. Opening, reading, changing words and state; merging exists nowhere."""
+"""REST: pull requests. Opening, reading, changing words and state; for merging see `merging`."""
 
 from __future__ import annotations
 
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pressplay.forge.local import issues, looking
+from pressplay.forge.local import issues, looking, merging
 from pressplay.forge.local.answers import invalid
 from pressplay.forge.local.asking import Ask, Door, Hub, page, permission
-from pressplay.forge.local.rows import BranchesRow, PullRow, RepositoryRow
+from pressplay.forge.local.bare import Span
+from pressplay.forge.local.rows import BranchesRow, PullRow, RepositoryRow, ReviewCommentRow
 
 _READ = permission("pull_requests:read")
 _WRITE = permission("pull_requests:write")
@@ -50,27 +51,52 @@ class Pulls:
 
     async def open(self, ask: Ask) -> Response:
         repository, title = ask.repository, ask.text("title")
-        branches = await self._branches(ask)
+        await looking.look(self._hub, repository)
+        branches, span = await self._branches(ask)
         # From here to the row nothing awaits, so two askers cannot both find the place free.
         self._refuse_second(repository, branches)
-        row = issues.add_issue(
-            self._hub,
-            repository,
-            title=title,
-            body=ask.text("body", default=""),
-            author=ask.actor.login,
-            branches=branches,
-        )
+        with self._hub.store.transaction():
+            row = issues.add_issue(
+                self._hub,
+                repository,
+                title=title,
+                body=ask.text("body", default=""),
+                author=ask.actor.login,
+                branches=branches,
+            )
+            self._tell(row.number, ask, action="opened", span=span)
         return await self._answer(repository, row.number, status=201)
 
     async def edit(self, ask: Ask) -> Response:
-        row = await looking.find_pull(self._hub, ask.repository, ask.number())
-        if row.merged_at is not None and ask.body.get("state") == "open":
-            raise invalid("PullRequest", field="state", code="invalid")
-        issues.change_issue(self._hub, row, ask.body)
+        before = await looking.find_pull(self._hub, ask.repository, ask.number())
+        if before.state == "closed" and ask.body.get("state") == "open":
+            await self._demand_openable(before)
+        span = await looking.span_of(self._hub, before)
+        with self._hub.store.transaction():
+            row = issues.change_issue(self._hub, before, ask.body)
+            for action, parts in issues.changes(before, row):
+                self._tell(row.number, ask, action=action, span=span, **parts)
         return await self._answer(ask.repository, row.number)
 
-    async def _branches(self, ask: Ask) -> BranchesRow:
+    async def _demand_openable(self, row: PullRow) -> None:
+        """Raise ProblemError 422 where GitHub would not open a pull request again."""
+        heads = await self._hub.git.heads(row.repository_id)
+        if row.merged_at is not None:
+            raise invalid("PullRequest", field="state", code="invalid")
+        for branch in (row.head_ref, row.base_ref):
+            if branch not in heads:
+                message = f"state cannot be changed. The {branch} branch has been deleted."
+                raise invalid("PullRequest", message=message, field="state")
+
+    def _tell(self, number: int, ask: Ask, *, action: str, span: Span, **parts: object) -> None:
+        row = self._hub.store.one(
+            PullRow, "find_pull", repository_id=ask.repository.id, number=number
+        )
+        self._hub.events.tell_pull(
+            ask.repository, row, by=ask.actor.login, action=action, span=span, **parts
+        )
+
+    async def _branches(self, ask: Ask) -> tuple[BranchesRow, Span]:
         """The two sides of a new pull request, checked as GitHub checks them."""
         repository = ask.repository
         owner, _, head = ask.text("head").rpartition(":")
@@ -83,7 +109,7 @@ class Pulls:
         span = await self._hub.git.span(repository.id, base=heads[base], head=heads[head])
         if span.commits == 0:
             raise invalid("PullRequest", message=f"No commits between {base} and {head}")
-        return BranchesRow(
+        row = BranchesRow(
             issue_id=0,
             head_ref=head,
             base_ref=base,
@@ -93,6 +119,7 @@ class Pulls:
             auto_merge=0,
             merged_at=None,
         )
+        return row, span
 
     def _refuse_second(self, repository: RepositoryRow, branches: BranchesRow) -> None:
         same = self._hub.store.all(
@@ -111,15 +138,25 @@ class Pulls:
                 ),
             )
 
+    def _count_review_comments(self, row: PullRow) -> int:
+        found = self._hub.store.all(
+            ReviewCommentRow,
+            "list_review_comments",
+            repository_id=row.repository_id,
+            number=row.number,
+        )
+        return len(found)
+
     async def _answer(
         self, repository: RepositoryRow, number: int, *, status: int = 200
     ) -> Response:
         row = await looking.find_pull(self._hub, repository, number)
-        span = await self._hub.git.span(repository.id, base=row.base_sha, head=row.head_sha)
         document = self._hub.threads.pull_in_full(
             row,
             repository=repository,
-            span=span,
+            span=await looking.span_of(self._hub, row),
             comments=issues.count_comments(self._hub, row),
+            review_comments=self._count_review_comments(row),
+            merging=await merging.mergeability(self._hub, repository, row),
         )
         return JSONResponse(document, status_code=status)

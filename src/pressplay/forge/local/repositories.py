@@ -1,4 +1,4 @@
-"""REST: a repository, its branches and what protects them, its files, who may do what in it."""
+"""REST: a repository, its branches, its files, who may do what in it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from pressplay.forge.local import guarding, protections, roles
 from pressplay.forge.local.answers import ProblemError, not_found
-from pressplay.forge.local.asking import Ask, Door, Hub, page, permission
+from pressplay.forge.local.asking import Ask, Door, Hub, permission
 from pressplay.forge.local.bare import Commit, Entry
-from pressplay.forge.local.rows import CollaboratorRow, ProtectedRow, RepositoryRow, UserRow
+from pressplay.forge.local.rows import RepositoryRow, UserRow
 
 _METADATA = permission("metadata:read")
 _CONTENTS = permission("contents:read")
-_RULE_TYPES = ("deletion", "non_fast_forward", "pull_request", "update")
-"""What a protected branch means here, in the words of GitHub's rulesets."""
-
-_ROLES = {"admin": "admin", "write": "write", "read": "read", "none": ""}
 
 
 class Repositories:
@@ -31,14 +28,9 @@ class Repositories:
     def routes(self, door: Door) -> list[Route]:
         base = "/repos/{owner}/{repo}"
         branch = f"{base}/branches/{{branch:path}}"
-        administration = permission("administration:read")
         return [
             door.route("GET", base, needs=_METADATA, to=self.repository),
-            door.route("GET", f"{branch}/protection", needs=administration, to=self.protection),
             door.route("GET", branch, needs=_CONTENTS, to=self.branch),
-            door.route(
-                "GET", f"{base}/rules/branches/{{branch:path}}", needs=_METADATA, to=self.rules
-            ),
             door.route("GET", f"{base}/contents/{{path:path}}", needs=_CONTENTS, to=self.contents),
             door.route(
                 "GET",
@@ -56,7 +48,8 @@ class Repositories:
         sha = (await self._hub.git.heads(row.id)).get(name)
         if sha is None:
             raise ProblemError(404, "Branch not found")
-        protected = name in protected_branches(self._hub, row)
+        protected = guarding.is_protected(self._hub, row, name)
+        settings = guarding.protection_of(self._hub, row, name)
         url = f"{self._hub.shapes.api}/repos/{row.full_name}"
         html = f"{self._hub.shapes.html}/{row.full_name}"
         return JSONResponse(
@@ -65,24 +58,10 @@ class Repositories:
                 "commit": _commit(await self._hub.git.read_commit(row.id, sha), url=url, page=html),
                 "_links": {"self": f"{url}/branches/{name}", "html": f"{html}/tree/{name}"},
                 "protected": protected,
-                "protection": {"enabled": protected},
+                "protection": protections.in_branch(settings, protected=protected),
                 "protection_url": f"{url}/branches/{name}/protection",
             }
         )
-
-    async def protection(self, ask: Ask) -> Response:
-        return JSONResponse(protection_document(self._hub, ask.repository, ask.path("branch")))
-
-    async def rules(self, ask: Ask) -> Response:
-        row = ask.repository
-        if ask.path("branch") not in protected_branches(self._hub, row):
-            return page(ask, [])
-        source = {
-            "ruleset_source_type": "Repository",
-            "ruleset_source": row.full_name,
-            "ruleset_id": row.id,
-        }
-        return page(ask, [{"type": kind, **source} for kind in _RULE_TYPES])
 
     async def contents(self, ask: Ask) -> Response:
         """A file as GitHub's `raw` or JSON form, or a folder's names."""
@@ -113,22 +92,15 @@ class Repositories:
         known = login.lower() in (row.owner.lower(), self._hub.operator_login.lower())
         if not known and self._hub.store.find(UserRow, "find_user", login=login) is None:
             raise ProblemError(404, f"{login} is not a user")
-        level = "admin" if known else self._level(row, login)
+        role = "admin" if known else roles.role_of(self._hub, row, login)
+        shown = "" if role == "none" else role
         return JSONResponse(
             {
-                "permission": level,
-                "role_name": _ROLES[level],
-                "user": self._hub.shapes.user(login) | {"role_name": _ROLES[level]},
+                "permission": roles.LEGACY.get(role, role),
+                "role_name": shown,
+                "user": self._hub.shapes.user(login) | {"role_name": shown},
             }
         )
-
-    def _level(self, row: RepositoryRow, login: str) -> str:
-        found = self._hub.store.find(
-            CollaboratorRow, "find_collaborator", repository_id=row.id, login=login
-        )
-        if found is not None:
-            return found.permission
-        return "none" if row.private else "read"
 
     def _entry(self, entry: Entry, *, row: RepositoryRow, ref: str) -> dict[str, Any]:
         api = f"{self._hub.shapes.api}/repos/{row.full_name}"
@@ -146,32 +118,6 @@ class Repositories:
             "download_url": None,
             "_links": {"self": url, "git": git, "html": html},
         }
-
-
-def protected_branches(hub: Hub, row: RepositoryRow) -> frozenset[str]:
-    """The branches to which no App may push."""
-    found = hub.store.all(ProtectedRow, "list_protected_branches", repository_id=row.id)
-    return frozenset(it.branch for it in found)
-
-
-def protection_document(hub: Hub, row: RepositoryRow, branch: str) -> dict[str, Any]:
-    """GitHub's account of a protected branch; raises ProblemError 404 for another."""
-    if branch not in protected_branches(hub, row):
-        raise ProblemError(404, "Branch not protected")
-    off = {"enabled": False}
-    return {
-        "url": f"{hub.shapes.api}/repos/{row.full_name}/branches/{branch}/protection",
-        "enforce_admins": {**off, "url": ""},
-        "required_pull_request_reviews": {
-            "url": "",
-            "dismiss_stale_reviews": False,
-            "require_code_owner_reviews": False,
-            "required_approving_review_count": 0,
-        },
-        "allow_force_pushes": off,
-        "allow_deletions": off,
-        "required_linear_history": off,
-    }
 
 
 def _commit(commit: Commit, *, url: str, page: str) -> dict[str, Any]:

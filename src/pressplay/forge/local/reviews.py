@@ -55,18 +55,34 @@ class Reviews:
         commit = ask.text("commit_id", default=pull.head_sha)
         await self._demand_part_of(pull, commit)
         self._hub.shapes.user(ask.actor.login)
-        row = self._hub.store.one(
-            ReviewRow,
-            "add_review",
-            repository_id=pull.repository_id,
-            number=pull.number,
-            author=ask.actor.login,
-            state=_STATES[event],
-            commit_id=commit,
-            body=body,
-            now=self._hub.now(),
-        )
+        with self._hub.store.transaction():
+            row = self._hub.store.one(
+                ReviewRow,
+                "add_review",
+                repository_id=pull.repository_id,
+                number=pull.number,
+                author=ask.actor.login,
+                state=_STATES[event],
+                commit_id=commit,
+                body=body,
+                now=self._hub.now(),
+            )
+            self._tell(row, pull, ask)
         return JSONResponse(self._hub.shapes.review(row, repository=ask.repository))
+
+    def _tell(self, row: ReviewRow, pull: PullRow, ask: Ask) -> None:
+        """A review that is not yet sent off is nobody else's business."""
+        if row.state == "PENDING":
+            return
+        review = self._hub.shapes.review(row, repository=ask.repository)
+        self._hub.events.tell_about_pull(
+            "pull_request_review",
+            ask.repository,
+            pull,
+            by=ask.actor.login,
+            action="submitted",
+            review=review | {"state": row.state.lower()},
+        )
 
     async def _demand_part_of(self, pull: PullRow, commit: str) -> None:
         """Raise ProblemError 422 unless the commit is one of the pull request's."""

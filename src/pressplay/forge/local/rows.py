@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 BOT = "[bot]"
+PROTECTION: Mapping[str, object] = MappingProxyType(
+    {
+        "required_status_checks": None,
+        "enforce_admins": False,
+        "required_pull_request_reviews": {"required_approving_review_count": 0},
+        "restrictions": None,
+    }
+)
+"""Changes come by pull request only; administrators may pass."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +95,7 @@ class RepositoryRow:
 
 @dataclass(frozen=True)
 class CollaboratorRow:
-    """What one person may do in one repository: `admin`, `write` or `read`."""
+    """What one person may do in one repository: admin, maintain, write, triage or read."""
 
     repository_id: int
     login: str
@@ -93,10 +104,31 @@ class CollaboratorRow:
 
 @dataclass(frozen=True)
 class ProtectedRow:
-    """A branch to which no App may push."""
+    """A protected branch; `settings` are the fields of GitHub's own call that protects one."""
 
     repository_id: int
     branch: str
+    settings: str
+
+
+@dataclass(frozen=True)
+class RulesetRow:
+    """A ruleset; `document` holds the fields of GitHub's own call that makes one."""
+
+    id: int
+    repository_id: int
+    document: str
+    created_at: str
+    updated_at: str
+
+
+@dataclass(frozen=True)
+class HeadRow:
+    """Where a branch was when its pushes were last told of."""
+
+    repository_id: int
+    branch: str
+    sha: str
 
 
 @dataclass(frozen=True)
@@ -131,6 +163,10 @@ class BranchesRow:
     draft: int
     auto_merge: int
     merged_at: str | None
+    merged_by: str | None = None
+    merge_commit_sha: str | None = None
+    auto_merge_by: str | None = None
+    auto_merge_method: str | None = None
 
 
 @dataclass(frozen=True)
@@ -193,3 +229,71 @@ class AlarmRow:
     who: str
     verb: str
     path: str
+
+
+@dataclass(frozen=True)
+class ReviewCommentRow:
+    """A comment on one line of a pull request, or on a whole file where `line` is null."""
+
+    id: int
+    repository_id: int
+    number: int
+    author: str
+    body: str
+    path: str
+    line: int | None
+    commit_id: str
+    created_at: str
+    updated_at: str
+
+
+@dataclass(frozen=True)
+class HookRow:
+    """Where an App or a repository wants to be told of events; `events` may hold `*`."""
+
+    id: int
+    app_id: int | None
+    repository_id: int | None
+    url: str
+    secret: str
+    insecure_ssl: int
+    events: str
+    active: int
+    created_at: str
+    updated_at: str
+
+    def event_names(self) -> tuple[str, ...]:
+        return tuple(json.loads(self.events))
+
+    def hears(self, event: str) -> bool:
+        return not {event, "*"}.isdisjoint(self.event_names())
+
+
+@dataclass(frozen=True)
+class IdRow:
+    """Just a number."""
+
+    id: int
+
+
+@dataclass(frozen=True)
+class DeliveryRow:
+    """One event on its way to one hook; `state` is waiting, sending or done."""
+
+    id: int
+    hook_id: int
+    guid: str
+    event: str
+    action: str | None
+    repository_id: int | None
+    installation_id: int | None
+    payload: str
+    redelivery: int
+    state: str
+    delivered_at: str
+    duration: float
+    status: str
+    status_code: int
+    request_headers: str
+    response_headers: str
+    response_body: str

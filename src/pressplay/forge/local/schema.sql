@@ -132,3 +132,70 @@ CREATE TABLE IF NOT EXISTS alarms (
     verb TEXT NOT NULL,
     path TEXT NOT NULL
 ) STRICT;
+
+CREATE TABLE IF NOT EXISTS rulesets (
+    id            INTEGER PRIMARY KEY,
+    repository_id INTEGER NOT NULL REFERENCES repositories (id),
+    document      TEXT NOT NULL,
+    created_at    TEXT NOT NULL,
+    updated_at    TEXT NOT NULL
+) STRICT;
+
+-- Where each branch was when its pushes were last told of.
+CREATE TABLE IF NOT EXISTS heads (
+    repository_id INTEGER NOT NULL REFERENCES repositories (id),
+    branch        TEXT NOT NULL,
+    sha           TEXT NOT NULL,
+    PRIMARY KEY (repository_id, branch)
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS review_comments (
+    id            INTEGER PRIMARY KEY,
+    repository_id INTEGER NOT NULL REFERENCES repositories (id),
+    number        INTEGER NOT NULL,
+    author        TEXT NOT NULL,
+    body          TEXT NOT NULL,
+    path          TEXT NOT NULL,
+    line          INTEGER,
+    commit_id     TEXT NOT NULL,
+    created_at    TEXT NOT NULL,
+    updated_at    TEXT NOT NULL
+) STRICT;
+
+-- A webhook of an App or of a repository: one of app_id and repository_id is null. No id comes
+-- again, or a new hook would show what was delivered to a former one.
+CREATE TABLE IF NOT EXISTS hooks (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    app_id        INTEGER UNIQUE REFERENCES apps (id),
+    repository_id INTEGER REFERENCES repositories (id),
+    url           TEXT NOT NULL,
+    secret        TEXT NOT NULL,
+    insecure_ssl  INTEGER NOT NULL,
+    events        TEXT NOT NULL,
+    active        INTEGER NOT NULL,
+    created_at    TEXT NOT NULL,
+    updated_at    TEXT NOT NULL
+) STRICT;
+
+-- `state` is waiting, sending or done.
+CREATE TABLE IF NOT EXISTS deliveries (
+    id               INTEGER PRIMARY KEY AUTOINCREMENT,
+    hook_id          INTEGER NOT NULL,
+    guid             TEXT NOT NULL,
+    event            TEXT NOT NULL,
+    action           TEXT,
+    repository_id    INTEGER,
+    installation_id  INTEGER,
+    payload          TEXT NOT NULL,
+    redelivery       INTEGER NOT NULL,
+    state            TEXT NOT NULL,
+    delivered_at     TEXT NOT NULL,
+    duration         REAL NOT NULL,
+    status           TEXT NOT NULL,
+    status_code      INTEGER NOT NULL,
+    request_headers  TEXT NOT NULL,
+    response_headers TEXT NOT NULL,
+    response_body    TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX IF NOT EXISTS deliveries_of_hook ON deliveries (hook_id, state);

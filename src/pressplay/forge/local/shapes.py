@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from pressplay.forge.local.rows import (
     BOT,
     AppRow,
     CheckRunRow,
+    HookRow,
     InstallationRow,
     RepositoryRow,
     ReviewRow,
@@ -57,17 +59,18 @@ class Shapes:
         row = self._store.find(UserRow, "find_user", login=login)
         if row is None:
             row = self._store.one(UserRow, "add_user", login=login)
-        url = f"{self.api}/users/{row.login}"
+        url = f"{self.api}/users/{quote(row.login)}"
+        is_bot = row.login.endswith(BOT)
         return {
             "login": row.login,
             "id": row.id,
             "node_id": f"U_{row.id}",
-            "avatar_url": "",
+            "avatar_url": f"{self.html}/avatars/{row.id}",
             "gravatar_id": "",
             "url": url,
-            "html_url": f"{self.html}/{row.login}",
+            "html_url": f"{self.html}/{f'apps/{row.login[: -len(BOT)]}' if is_bot else row.login}",
             **{f"{name}_url": f"{url}/{name}" for name in _USER_LINKS.split()},
-            "type": "Bot" if row.login.endswith(BOT) else "User",
+            "type": "Bot" if is_bot else "User",
             "site_admin": False,
         }
 
@@ -85,7 +88,7 @@ class Shapes:
             "created_at": row.created_at,
             "updated_at": row.created_at,
             "permissions": {"metadata": "read", **row.granted()},
-            "events": [],
+            "events": self._events(row),
         }
 
     def installation(self, row: InstallationRow, *, app: AppRow) -> Document:
@@ -103,7 +106,7 @@ class Shapes:
             "target_id": account["id"],
             "target_type": "User",
             "permissions": {"metadata": "read", **app.granted()},
-            "events": [],
+            "events": self._events(app),
             "created_at": row.created_at,
             "updated_at": row.created_at,
             "single_file_name": None,
@@ -137,7 +140,7 @@ class Shapes:
             "topics": [],
             "default_branch": row.default_branch,
             **dict.fromkeys(_EMPTY_COUNTS.split(), 0),
-            **dict.fromkeys(("has_issues",), True),
+            **dict.fromkeys(("has_issues", "has_downloads"), True),
             **dict.fromkeys(("has_projects", "has_wiki", "has_pages", "has_discussions"), False),
             **dict.fromkeys(("archived", "disabled", "is_template"), False),
             "created_at": row.created_at,
@@ -193,6 +196,11 @@ class Shapes:
     def association(self, login: str, *, repository: RepositoryRow) -> str:
         """What the author is to the repository; no permission, on GitHub as here."""
         return "OWNER" if login.lower() == repository.owner.lower() else "NONE"
+
+    def _events(self, row: AppRow) -> list[str]:
+        """What the App's webhook is told of."""
+        hook = self._store.find(HookRow, "find_hook_of_app", app_id=row.id)
+        return [] if hook is None else list(hook.event_names())
 
     def app_behind(self, login: str) -> Document | None:
         """The App whose bot wrote something; null for people and for bots from elsewhere."""

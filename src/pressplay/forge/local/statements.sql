@@ -73,8 +73,9 @@ SELECT * FROM collaborators WHERE repository_id = :repository_id AND login = :lo
 DELETE FROM collaborators WHERE repository_id = :repository_id AND login = :login RETURNING *;
 
 -- name: protect_branch
-INSERT INTO protected_branches (repository_id, branch) VALUES (:repository_id, :branch)
-ON CONFLICT DO NOTHING RETURNING *;
+INSERT INTO protected_branches (repository_id, branch, settings)
+VALUES (:repository_id, :branch, :settings)
+ON CONFLICT (repository_id, branch) DO UPDATE SET settings = excluded.settings RETURNING *;
 
 -- name: unprotect_branch
 DELETE FROM protected_branches WHERE repository_id = :repository_id AND branch = :branch
@@ -129,10 +130,17 @@ UPDATE pulls SET head_sha = :head_sha, base_sha = :base_sha WHERE issue_id = :is
 RETURNING *;
 
 -- name: mark_merged
-UPDATE pulls SET merged_at = :now WHERE issue_id = :issue_id RETURNING *;
+UPDATE pulls
+SET merged_at = :now, merged_by = :merged_by, merge_commit_sha = :merge_commit_sha, auto_merge = 0
+WHERE issue_id = :issue_id RETURNING *;
 
 -- name: set_auto_merge
-UPDATE pulls SET auto_merge = :auto_merge WHERE issue_id = :issue_id RETURNING *;
+UPDATE pulls
+SET auto_merge = :auto_merge, auto_merge_by = :auto_merge_by, auto_merge_method = :auto_merge_method
+WHERE issue_id = :issue_id RETURNING *;
+
+-- name: set_draft
+UPDATE pulls SET draft = :draft WHERE issue_id = :issue_id RETURNING *;
 
 -- name: add_comment
 INSERT INTO comments (repository_id, number, author, body, created_at, updated_at)
@@ -186,3 +194,116 @@ INSERT INTO alarms (time, who, verb, path) VALUES (:now, :who, :verb, :path) RET
 
 -- name: list_alarms
 SELECT * FROM alarms ORDER BY id;
+
+-- name: find_protected_branch
+SELECT * FROM protected_branches WHERE repository_id = :repository_id AND branch = :branch;
+
+-- name: add_ruleset
+INSERT INTO rulesets (repository_id, document, created_at, updated_at)
+VALUES (:repository_id, :document, :now, :now) RETURNING *;
+
+-- name: change_ruleset
+UPDATE rulesets SET document = :document, updated_at = :now WHERE id = :id RETURNING *;
+
+-- name: find_ruleset
+SELECT * FROM rulesets WHERE repository_id = :repository_id AND id = :id;
+
+-- name: list_rulesets
+SELECT * FROM rulesets WHERE repository_id = :repository_id ORDER BY id;
+
+-- name: drop_ruleset
+DELETE FROM rulesets WHERE repository_id = :repository_id AND id = :id RETURNING *;
+
+-- name: list_heads
+SELECT * FROM heads WHERE repository_id = :repository_id ORDER BY branch;
+
+-- name: set_head
+INSERT INTO heads (repository_id, branch, sha) VALUES (:repository_id, :branch, :sha)
+ON CONFLICT (repository_id, branch) DO UPDATE SET sha = excluded.sha RETURNING *;
+
+-- name: drop_head
+DELETE FROM heads WHERE repository_id = :repository_id AND branch = :branch RETURNING *;
+
+-- name: add_review_comment
+INSERT INTO review_comments
+    (repository_id, number, author, body, path, line, commit_id, created_at, updated_at)
+VALUES
+    (:repository_id, :number, :author, :body, :path, :line, :commit_id, :now, :now)
+RETURNING *;
+
+-- name: find_review_comment
+SELECT * FROM review_comments WHERE repository_id = :repository_id AND id = :id;
+
+-- name: list_review_comments
+SELECT * FROM review_comments
+WHERE repository_id = :repository_id AND number = :number ORDER BY id;
+
+-- name: add_hook
+INSERT INTO hooks
+    (app_id, repository_id, url, secret, insecure_ssl, events, active, created_at, updated_at)
+VALUES
+    (:app_id, :repository_id, :url, :secret, :insecure_ssl, :events, :active, :now, :now)
+RETURNING *;
+
+-- name: change_hook
+UPDATE hooks
+SET url = :url, secret = :secret, insecure_ssl = :insecure_ssl, events = :events, active = :active,
+    updated_at = :now
+WHERE id = :id RETURNING *;
+
+-- name: find_hook
+SELECT * FROM hooks WHERE id = :id;
+
+-- name: find_hook_of_app
+SELECT * FROM hooks WHERE app_id = :app_id;
+
+-- name: list_hooks_of_repository
+SELECT * FROM hooks WHERE repository_id = :repository_id ORDER BY id;
+
+-- name: list_hooks_that_hear
+SELECT hooks.* FROM hooks
+LEFT JOIN installations ON installations.app_id = hooks.app_id AND installations.account = :account
+WHERE hooks.active = 1 AND (hooks.repository_id = :repository_id OR installations.id IS NOT NULL)
+ORDER BY hooks.id;
+
+-- name: drop_hook
+DELETE FROM hooks WHERE id = :id RETURNING *;
+
+-- name: add_delivery
+INSERT INTO deliveries
+    (hook_id, guid, event, action, repository_id, installation_id, payload, redelivery, state,
+     delivered_at, duration, status, status_code, request_headers, response_headers, response_body)
+VALUES
+    (:hook_id, :guid, :event, :action, :repository_id, :installation_id, :payload, :redelivery,
+     'waiting', :now, 0, 'pending', 0, '{}', '{}', '')
+RETURNING *;
+
+-- name: find_delivery
+SELECT * FROM deliveries WHERE id = :id AND hook_id = :hook_id;
+
+-- name: next_delivery
+SELECT * FROM deliveries WHERE hook_id = :hook_id AND state = 'waiting' ORDER BY id LIMIT 1;
+
+-- name: list_waiting_hooks
+SELECT DISTINCT hook_id AS id FROM deliveries WHERE state = 'waiting' ORDER BY hook_id;
+
+-- name: list_deliveries
+SELECT * FROM deliveries
+WHERE hook_id = :hook_id AND id < :before ORDER BY id DESC LIMIT :count;
+
+-- name: begin_delivery
+UPDATE deliveries
+SET state = 'sending', delivered_at = :now, request_headers = :request_headers
+WHERE id = :id RETURNING *;
+
+-- name: end_delivery
+UPDATE deliveries
+SET state = 'done', duration = :duration, status = :status, status_code = :status_code,
+    response_headers = :response_headers, response_body = :response_body
+WHERE id = :id RETURNING *;
+
+-- name: fail_interrupted_deliveries
+UPDATE deliveries SET state = 'done', status = :status WHERE state = 'sending' RETURNING *;
+
+-- name: drop_old_deliveries
+DELETE FROM deliveries WHERE state = 'done' AND delivered_at < :before RETURNING *;

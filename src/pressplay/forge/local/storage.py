@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TypeVar
 
-Value = str | int | None
+Value = str | int | float | None
 
 _T = TypeVar("_T")
 
@@ -24,7 +24,7 @@ class Storage:
     """Rows in, rows out; for one thread at a time."""
 
     def __init__(self, path: Path) -> None:
-        self._statements = _read_statements()
+        self._statements = _named("statements.sql")
         # The server's thread need not be the one that built the application.
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._connection.row_factory = sqlite3.Row
@@ -32,6 +32,8 @@ class Storage:
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.execute("PRAGMA foreign_keys = ON")
         self._connection.executescript(_text("schema.sql"))
+        self._add_columns()
+        self._is_in_transaction = False
 
     def close(self) -> None:
         """Close the file; idempotent."""
@@ -39,14 +41,24 @@ class Storage:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing. The block must not await, or others' statements would fall into it."""
+        """All or nothing. The block must not await, or others' statements would fall into it.
+
+        One inside another is part of it.
+        """
+        if self._is_in_transaction:
+            yield
+            return
         self._connection.execute("BEGIN IMMEDIATE")
+        self._is_in_transaction = True
         try:
             yield
         except BaseException:
             self._connection.execute("ROLLBACK")
             raise
-        self._connection.execute("COMMIT")
+        else:
+            self._connection.execute("COMMIT")
+        finally:
+            self._is_in_transaction = False
 
     def find(self, shape: type[_T], statement: str, **values: Value) -> _T | None:
         """The first row that the statement answers, or None."""
@@ -62,9 +74,17 @@ class Storage:
         rows = self._connection.execute(self._statements[statement], values).fetchall()
         return [shape(**dict(row)) for row in rows]
 
+    def _add_columns(self) -> None:
+        """Bring a file that an earlier version wrote up to date."""
+        look = "SELECT 1 FROM pragma_table_info(?) WHERE name = ?"
+        for name, statement in _named("columns.sql").items():
+            if self._connection.execute(look, name.split(".")).fetchone() is None:
+                self._connection.execute(statement)
 
-def _read_statements() -> dict[str, str]:
-    parts = re.split(r"^-- name: (\w+)$", _text("statements.sql"), flags=re.MULTILINE)
+
+def _named(file: str) -> dict[str, str]:
+    """The statements of a file by the names above them."""
+    parts = re.split(r"^-- name: ([\w.]+)$", _text(file), flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pressplay.api import names
+from pressplay.api import names, parameters
 from pressplay.api.forge import Issue, Pull, Repository
 from pressplay.base.errors import Refused
 from pressplay.forge.client import Forge
@@ -32,14 +32,24 @@ class Target:
     issue: Issue | None = None
 
     @property
-    def closed(self) -> str:
-        """Why there is nothing to do any more, or ""."""
-        if self.pull is not None and (self.pull.merged or self.pull.state != "open"):
-            state = "merged" if self.pull.merged else "closed"
-            return f"Pull request #{self.pull.number} is {state}; there is nothing to do"
+    def idle(self) -> str:
+        """Why there is nothing to do, or not yet, or ""."""
+        if self.pull is not None:
+            return _idle_pull(self.pull)
         if self.issue is not None and self.issue.state != "open":
             return f"Issue #{self.issue.number} is closed; reopen it first"
         return ""
+
+
+def _idle_pull(pull: Pull) -> str:
+    name = f"Pull request #{pull.number}"
+    if pull.merged or pull.state != "open":
+        return f"{name} is {'merged' if pull.merged else 'closed'}; there is nothing to do"
+    if pull.draft:
+        return f"{name} is a draft; mark it ready for review and start again"
+    if not parameters.is_valid("ref", pull.head_ref):
+        return f"{name} comes from a branch whose name is not plain; rename the branch"
+    return ""
 
 
 def find(forge: Forge, asked: Asked) -> Target:

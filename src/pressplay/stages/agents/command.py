@@ -6,6 +6,7 @@ answer.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from pressplay.base import documents, processes
@@ -26,7 +27,9 @@ GRACE_S = 2.0
 
 def work(job: Job, transcript: Transcript) -> Worked:
     """Run the program to its end or to the deadline; see `port.Agent`."""
-    words = read_command(job.program)
+    name, *rest = read_command(job.program)
+    # The operator's program is found where the step's are, before the repository's come first.
+    words = (shutil.which(name, path=job.path) or name, *rest)
     transcript.say(f"command agent: {Path(words[0]).name}, at most {job.timeout_s:.0f} s")
     code = processes.stream(
         words,

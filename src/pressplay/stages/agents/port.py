@@ -9,12 +9,18 @@ from typing import Any, Protocol
 
 from pressplay.stages import tasks
 from pressplay.stages.handover import Context
+from pressplay.stages.limits import Limits
 from pressplay.stages.transcripts import Transcript
 
 
 @dataclass(frozen=True)
 class Job:
-    """One piece of work. `program` is the folder that holds what drives the agent."""
+    """One piece of work. `program` is the folder that holds what drives the agent.
+
+    `model_url` is where the model's API is, `proxy` where the package registries are; each is empty
+    where there is none. `variables` lead package clients to the proxy. `model` is the one that was
+    asked for, empty where nobody did.
+    """
 
     context: Context
     workspace: Path
@@ -25,6 +31,10 @@ class Job:
     home: Path
     timeout_s: float
     variables: Mapping[str, str] = field(default_factory=dict)
+    model_url: str = ""
+    proxy: str = ""
+    model: str = ""
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ for the pods that follow. Only a step that could not begin ends otherwise.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -15,8 +16,9 @@ from pathlib import Path
 from pressplay.base import clocks, files
 from pressplay.base.clocks import SystemClock
 from pressplay.base.errors import PressplayError, Refused
-from pressplay.stages import asking, children, git, handover
-from pressplay.stages.agents import command, port, scripted, workspaces
+from pressplay.stages import asking, children, git, handover, limits, relaying
+from pressplay.stages.agents import claude, command, furnishing, port, scripted, workspaces
+from pressplay.stages.agents.furnishing import Furnished, Furnisher
 from pressplay.stages.agents.port import Agent, Job, Worked
 from pressplay.stages.agents.results import Result, WorkOutcome
 from pressplay.stages.environment import Outcome, StageEnvironment
@@ -24,7 +26,14 @@ from pressplay.stages.handover import Context
 from pressplay.stages.toolchains import replaying
 from pressplay.stages.transcripts import Transcript
 
-AGENTS: Mapping[str, Agent] = {"command": command.work, "scripted": scripted.work}
+AGENTS: Mapping[str, Agent] = {
+    "claude": claude.work,
+    "command": command.work,
+    "scripted": scripted.work,
+}
+
+RUNNING = frozenset(AGENTS) - {"scripted"}
+"""The kinds that can run the repository's code and so want what it depends on."""
 
 TOOLCHAIN = "toolchain"
 """The kind that stands in the result of the mechanical role."""
@@ -71,6 +80,10 @@ def run(env: StageEnvironment) -> Outcome:
     )
     handover.write(env, handover.RESULT, result.to_json())
     env.write_artifact(f"{context.role}/logs.txt", transcript.text())
+    if result.cost:
+        env.write_artifact(f"{context.role}/cost.json", dict(result.cost))
+    if "usd" in result.cost:
+        env.write_output("cost", f"{result.cost['usd']}")
     env.log("agent_ended", role=context.role, outcome=result.outcome, commits=len(commits))
     return Outcome()
 
@@ -97,10 +110,7 @@ def choose_kind(context: Context, program: Path) -> str:
             f"{scripted.FILES[0]} (kind scripted)"
         )
     if kind not in AGENTS:
-        raise Refused(
-            f"Agent kind {kind!r} is not available in this version; set agent to 'command' and "
-            f"give its argument list as {command.FILE} in the ConfigMap agent-RUN"
-        )
+        raise Refused(f"Agent kind {kind!r} is unknown; set agent to one of: {', '.join(AGENTS)}")
     return kind
 
 
@@ -110,8 +120,9 @@ def time_for(context: Context) -> float:
 
 
 def _mounted(program: Path) -> str:
-    if (program / command.FILE).is_file():
-        return "command"
+    for kind, name in (("command", command.FILE), ("claude", claude.FILE)):
+        if (program / name).is_file():
+            return kind
     return "scripted" if any((program / name).is_file() for name in scripted.FILES) else ""
 
 
@@ -120,9 +131,16 @@ def _agents(
 ) -> Work:
     """A model's or an operator's program works in the workspace."""
     kind = choose_kind(context, env.agent_dir)
+    request = asking.read_request(env)
     source = files.beneath(env.inputs, handover.SOURCE)
     workspaces.make(env.workspace, source=source, context=context)
-    with tempfile.TemporaryDirectory() as home:
+    furnisher = Furnisher(env=env, context=context, transcript=transcript)
+    with tempfile.TemporaryDirectory() as home, relaying.carried(env) as carried:
+        furnished = Furnished({})
+        if kind in RUNNING:
+            time_s = time_for(context) * furnishing.TIME_SHARE
+            furnished = furnisher.furnish(carried, timeout_s=time_s)
+        workspaces.ignore(env.workspace / ".git", furnished.litter)
         job = Job(
             context=context,
             workspace=env.workspace,
@@ -132,10 +150,17 @@ def _agents(
             path=children.search_path(env),
             home=Path(home),
             timeout_s=time_for(context),
-            variables=children.plain_variables(asking.read_request(env)),
+            variables=furnished.variables,
+            model_url=carried.model_url,
+            proxy=carried.proxy_url,
+            model=str(request.get("model") or ""),
+            limits=limits.of_request(request).tighter(limits.of_policy(context.policy.policy)),
         )
         env.log("agent_started", role=context.role, kind=kind, timeout_s=job.timeout_s)
         worked = AGENTS[kind](job, transcript)
+        # The meter's word stands above the agent's own.
+        worked = dataclasses.replace(worked, cost={**worked.cost, **relaying.read_cost(env)})
+    workspaces.ignore(directory, furnished.litter)
     return _collect(env, context, directory=directory, kind=kind, worked=worked)
 
 
@@ -161,8 +186,8 @@ def _mechanical(
     mended = replaying.mend(
         directory,
         context.head_sha,
-        language=context.policy.policy.language,
-        path=children.search_path(env),
+        base=context.base_sha,
+        preparer=Furnisher(env=env, context=context, transcript=transcript).preparer(),
     )
     name, tools = mended.toolchain.name, ", ".join(mended.findings.tools)
     for line in (f"{name}: {tools}", *mended.said, *mended.findings.lines):

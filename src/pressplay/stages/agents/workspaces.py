@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def collect(directory: Path, workspace: Path, *, context: Context, message: str)
     tip = _agents_head(directory, workspace) or ""
     if not tip:
         notes.append("the agent's own git history is not readable; only its files count")
-    _exclude_litter(directory)
+    ignore(directory, _LITTER)
     tree = git.snapshot(directory, workspace, on=tip or start)
     if tip and git.line(directory, start=start, tip=tip) is None:
         notes.append("the agent rewrote history or merged; its files became one commit")
@@ -133,7 +134,9 @@ def _read(own: Path, name: str) -> str:
     return path.read_text(errors="replace")
 
 
-def _exclude_litter(directory: Path) -> None:
+def ignore(directory: Path, patterns: Sequence[str]) -> None:
+    """Let git, in the git directory `directory`, pass over these untracked files too."""
     exclude = directory / "info" / "exclude"
     exclude.parent.mkdir(exist_ok=True)
-    exclude.write_text("\n".join(_LITTER) + "\n")
+    with exclude.open("a") as writer:
+        writer.writelines(f"{pattern}\n" for pattern in patterns)

@@ -11,6 +11,8 @@ from pressplay.base.clocks import Clock
 from pressplay.stages.agents.results import Result
 from pressplay.stages.environment import StageEnvironment
 from pressplay.stages.handover import Context
+from pressplay.stages.toolchains.preparing import Preparer
+from pressplay.stages.transcripts import Transcript
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,16 @@ class Case:
     variables: Mapping[str, str]
     clock: Clock
     deadline: float
+
+    def preparer(self, transcript: Transcript) -> Preparer:
+        """What makes the trees of this case ready for their tests."""
+        return Preparer(
+            env=self.env,
+            language=self.context.policy.policy.language,
+            path=self.path,
+            variables=self.variables,
+            transcript=transcript,
+        )
 
     def write(self, text: str) -> None:
         """Pass a program's output on to the step's log; it is redacted already."""

@@ -13,6 +13,7 @@ from pressplay.stages.gates.cases import Case
 from pressplay.stages.toolchains import replaying
 from pressplay.stages.toolchains.port import Findings
 from pressplay.stages.toolchains.replaying import Mended
+from pressplay.stages.transcripts import Transcript
 
 
 def judge(case: Case) -> tuple[str, ...]:
@@ -21,8 +22,8 @@ def judge(case: Case) -> tuple[str, ...]:
     mended = replaying.mend(
         case.directory,
         context.head_sha,
-        language=context.policy.policy.language,
-        path=case.path,
+        base=context.base_sha,
+        preparer=case.preparer(Transcript(redact=case.env.redact, write=case.write)),
     )
     replayed = mended.tree == git.tree_of(case.directory, case.tip)
     _write_report(case, mended)

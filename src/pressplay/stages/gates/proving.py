@@ -3,12 +3,14 @@
 The tests that the whole change adds or alters, whoever wrote them, are laid over the base: at
 least one must judge there and say no. A test that does not even compile or collect there (it
 imports what is only coming) does not count; then mutants of the changed lines stand in for the
-base, and one of them must make a new test fail.
+base, and one of them must make a new test fail. A mutant with which no test comes to judge (it
+does not compile, it never ends) says nothing about the tests, and counts neither way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 
@@ -29,8 +31,17 @@ MUTANTS_S = 300.0
 """Seconds for all mutants together."""
 MUTANT_S = 60.0
 MUTANTS_LIMIT = 24
+"""Mutants that a test came to judge."""
+MUTANTS_TRIED = 72
+"""Mutants that are run at most, for those that say nothing."""
 FILES_LIMIT = 40
 """Changed source files in which mutants are made."""
+
+
+class _Fate(StrEnum):
+    KILLED = "killed"
+    SURVIVED = "survived"
+    UNJUDGED = "no test came to judge it"
 
 
 def must_fail_on_base(case: Case, toolchain: Toolchain, *, transcript: Transcript) -> Criterion:
@@ -85,25 +96,23 @@ class _Proof:
 
     def _survivors(self) -> str:
         """Run the new tests on mutants of the change until one is noticed."""
-        mutants = _spread(list(self._mutants()), MUTANTS_LIMIT)
+        mutants = _spread(list(self._mutants()), MUTANTS_LIMIT)[:MUTANTS_TRIED]
         if not mutants:
             return (
                 "the new tests do not fail on the base, and the change has no code of which a "
                 f"mutant could be made ({FIELD})"
             )
         deadline = self._case.clock.monotonic() + MUTANTS_S
-        tried = 0
+        survived = 0
         for mutant in mutants:
             left = min(deadline - self._case.clock.monotonic(), MUTANT_S)
-            if left <= 0:
+            if left <= 0 or survived == MUTANTS_LIMIT:
                 break
-            tried += 1
-            if self._kills(mutant, timeout_s=left):
+            fate = self._try(mutant, timeout_s=left)
+            if fate is _Fate.KILLED:
                 return ""
-        return (
-            f"the new tests do not fail on the base, and none of {tried} mutants of the change "
-            f"made them fail ({FIELD}): they pass whatever the code does"
-        )
+            survived += fate is _Fate.SURVIVED
+        return _verdict(survived)
 
     def _mutants(self) -> Iterator[Mutant]:
         for change in self._sources[:FILES_LIMIT]:
@@ -113,7 +122,7 @@ class _Proof:
             text = git.blob(self._case.directory, change.new_blob).decode(errors="replace")
             yield from islice(self._toolchain.mutants(change.path, text, lines=lines), 1000)
 
-    def _kills(self, mutant: Mutant, *, timeout_s: float) -> bool:
+    def _try(self, mutant: Mutant, *, timeout_s: float) -> _Fate:
         path = files.beneath(self._case.scratch / "head", mutant.path)
         original = path.read_bytes()
         path.write_text(mutant.text)
@@ -121,10 +130,9 @@ class _Proof:
             found = self._run(self._case.scratch / "head", "mutant.xml", timeout_s=timeout_s)
         finally:
             path.write_bytes(original)
-        killed = found.count(CaseStatus.FAILED) > 0
-        fate = "killed" if killed else "survived"
+        fate = _fate_of(found)
         self._transcript.say(f"mutant {mutant.path}:{mutant.line} ({mutant.what}): {fate}")
-        return killed
+        return fate
 
     def _run(self, tree: Path, report: str, *, timeout_s: float = TESTS_S) -> TestResult:
         self._transcript.say(f"new tests, {report.removesuffix('.xml')}: {', '.join(self._tests)}")
@@ -146,11 +154,31 @@ def _place(tree: Path, change: Change, content: bytes) -> None:
         raise Refused(f"Test {change.path} does not fit onto the base: {error}") from error
 
 
+def _fate_of(found: TestResult) -> _Fate:
+    if found.count(CaseStatus.FAILED):
+        return _Fate.KILLED
+    return _Fate.SURVIVED if found.passed else _Fate.UNJUDGED
+
+
+def _verdict(survived: int) -> str:
+    """Why the proof does not stand when no mutant was killed."""
+    if not survived:
+        return (
+            "the new tests do not fail on the base, and no mutant of the change could be judged "
+            f"({FIELD}): each broke the code altogether"
+        )
+    return (
+        f"the new tests do not fail on the base, and none of {survived} mutants of the change "
+        f"made them fail ({FIELD}): they pass whatever the code does"
+    )
+
+
 def _spread(mutants: Sequence[Mutant], limit: int) -> list[Mutant]:
-    """At most `limit` of them, evenly over the whole change."""
-    if len(mutants) <= limit:
-        return list(mutants)
-    return [mutants[index * len(mutants) // limit] for index in range(limit)]
+    """All of them, `limit` evenly over the whole change before the others, which are evenly
+    spread in the same way.
+    """
+    step = max(1, -(-len(mutants) // limit))
+    return [each for start in range(step) for each in mutants[start::step]]
 
 
 def _first(result: TestResult) -> str:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pressplay.base import clocks
+from pressplay.base.errors import Refused
 from pressplay.stages import git
 from pressplay.stages.gates import proving, summaries
 from pressplay.stages.gates.cases import Case
 from pressplay.stages.gates.summaries import Criterion, Summary
-from pressplay.stages.toolchains import choosing
+from pressplay.stages.toolchains import preparing
 from pressplay.stages.toolchains.port import CaseStatus, TestResult
 from pressplay.stages.transcripts import Transcript
 
@@ -26,9 +27,16 @@ def judge(case: Case) -> tuple[str, ...]:
     started = clocks.to_text(case.clock.now())
     head = case.scratch / "head"
     git.export_tree(case.directory, case.tip, head)
-    language = case.context.policy.policy.language
-    toolchain = choosing.choose(language, head, path=case.path, variables=case.variables)
     transcript = Transcript(redact=case.env.redact, write=case.write)
+    preparer = case.preparer(transcript)
+    toolchain = preparer.choose(head)
+    try:
+        toolchain = preparer.ready(
+            head, timeout_s=case.seconds_left(at_most=preparing.PREPARE_S)
+        ).toolchain
+    except Refused as error:
+        # What the head asks for is the head's own doing, as a test that fails is.
+        return (f"the head's dependencies cannot be had: {error}",)
     transcript.say(f"all tests on the head {case.tip[:10]}")
     suite = toolchain.test(
         head,

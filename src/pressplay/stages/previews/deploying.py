@@ -8,29 +8,25 @@ own work done.
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
-from pressplay.api import parameters, policy
-from pressplay.api.policy import Policy
-from pressplay.base import clocks, documents
+from pressplay.api import parameters
+from pressplay.base import clocks
 from pressplay.base.clocks import SystemClock
 from pressplay.base.errors import Refused, Unavailable
 from pressplay.cluster.kube import KubeClient
 from pressplay.cluster.port import AlreadyExists, Object
 from pressplay.evidence import shapes
-from pressplay.stages import asking, connections
+from pressplay.stages import asking, connections, starting
 from pressplay.stages.environment import Ending, Outcome, StageEnvironment
 from pressplay.stages.parameters import preview_names
-from pressplay.stages.previews import objects, waiting
+from pressplay.stages.previews import objects, recorded, waiting
 from pressplay.stages.previews.objects import Preview
 
 URLS = "deploy/urls.json"
 DEFAULT_INGRESS_NAMESPACE = "ingress-nginx"
 GONE_S = 60.0
 ADDRESS_S = 30.0
-
-_EXAMPLE = "preview: {process: {command: [python3, app.py], ready: /healthz}}"
 
 
 def run(env: StageEnvironment) -> Outcome:
@@ -61,8 +57,8 @@ def plan(env: StageEnvironment) -> Preview:
     for name, value in (("pr", pr), ("sha", sha)):
         if not value:
             raise Refused(f"spec.{name} is empty; a preview is of one commit of one pull request")
-    rules = read_policy(env.inputs / "policy.json")
-    check_deployable(rules)
+    rules = recorded.read_policy(env.inputs / recorded.FILE)
+    starting.check_deployable(rules)
     run_name, task = env.require("RUN"), env.require("TASK")
     expires = SystemClock().now() + timedelta(seconds=rules.preview.ttl_s)
     return Preview(
@@ -73,37 +69,13 @@ def plan(env: StageEnvironment) -> Preview:
         sha=sha,
         run=run_name,
         expires=clocks.to_text(expires),
-        source_key=f"{run_name}/source/{task}",
+        source_key=f"{run_name}/{'built' if recorded.has_build(rules) else 'source'}/{task}",
         process=rules.preview.process,
         visitors=(
             env.get("NAMESPACE", "agents"),
             env.get("INGRESS_NAMESPACE", DEFAULT_INGRESS_NAMESPACE),
         ),
     )
-
-
-def read_policy(file: Path) -> Policy:
-    """The policy that preflight recorded for this run. Raises Refused."""
-    try:
-        text = file.read_bytes()
-    except OSError as error:
-        raise Refused(f"No policy at {file}; preflight must have recorded it") from error
-    return policy.Record.from_json(documents.read_json(text, source=file.name)).policy
-
-
-def check_deployable(rules: Policy) -> None:
-    """Raises Refused where the policy asks for what is not there, or does not say how to start."""
-    if rules.preview.deployer != "process":
-        raise Refused(
-            f"preview.deployer is {rules.preview.deployer}, which this version does not have; "
-            f"set preview.deployer to process in {policy.FILE_NAME}"
-        )
-    if not rules.preview.process.command:
-        raise Refused(
-            f"{policy.FILE_NAME} has no preview.process.command, so nobody knows how to start "
-            f"the app; on the base branch, write for example `{_EXAMPLE}`; "
-            "the port is in the environment variable PORT"
-        )
 
 
 def take_lease(kube: KubeClient, preview: Preview) -> None:
@@ -125,7 +97,7 @@ def take_lease(kube: KubeClient, preview: Preview) -> None:
     if found is None:
         raise Unavailable(f"Namespace {name} came and went; try again")
     check_owner(found, preview)
-    kube.patch("Namespace", "", name, {"metadata": _given(wanted)})
+    kube.patch("Namespace", "", name, {"metadata": _taken_over(wanted, found)})
 
 
 def check_owner(namespace: Object, preview: Preview) -> None:
@@ -143,8 +115,19 @@ def check_owner(namespace: Object, preview: Preview) -> None:
         raise Refused(f"Namespace {name} is the preview of another pull request")
 
 
-def _given(wanted: Object) -> dict[str, Any]:
-    return {key: wanted["metadata"][key] for key in ("labels", "annotations")}
+def _taken_over(wanted: Object, found: Object) -> dict[str, Any]:
+    """Labels and annotations of ours; somebody may have asked for a longer life than the policy."""
+    given = {key: dict(wanted["metadata"][key]) for key in ("labels", "annotations")}
+    before = (found["metadata"].get("annotations") or {}).get(objects.EXPIRES, "")
+    given["annotations"][objects.EXPIRES] = _later(before, given["annotations"][objects.EXPIRES])
+    return given
+
+
+def _later(before: str, now: str) -> str:
+    try:
+        return max(before, now, key=clocks.from_text)
+    except (ValueError, TypeError):
+        return now
 
 
 def _is_ending(namespace: Object) -> bool:

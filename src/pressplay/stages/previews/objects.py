@@ -12,6 +12,7 @@ from typing import Any
 from pressplay.api import names
 from pressplay.api.names import PreviewNames
 from pressplay.api.policy import ProcessPreview
+from pressplay.stages.previews import archives
 
 IMAGE = "pressplay/agent:0.1.0"
 CSI_DRIVER = "artifacts.pressplay.dev"
@@ -25,15 +26,20 @@ REPOSITORY = "pressplay.dev/repo"
 WORKFLOW = "pressplay.dev/workflow"
 SHA = "pressplay.dev/sha"
 EXPIRES = "pressplay.dev/expires"
+REPOSITORY_NAME = "pressplay.dev/repository"
+"""Annotation with `owner/name`, which no label can hold: whose pull request a preview shows."""
 
-_FOLDER = "/app"
+UNPACK = "unpack"
+"""The container that puts what was built in its place."""
+
 _USER = 65532
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10")
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What one preview is of and by whom; `source_key` is where its tree lies among artifacts.
+    """What one preview is of and by whom; `source_key` is where its tree lies among artifacts: as
+    it is, or as the archive of what was built of it.
 
     `expires` is RFC 3339; `visitors` are the namespaces that may reach it.
     """
@@ -70,7 +76,11 @@ def lease(preview: Preview) -> dict[str, Any]:
         "metadata": {
             "name": preview.names.namespace,
             "labels": labels,
-            "annotations": {EXPIRES: preview.expires, SHA: preview.sha},
+            "annotations": {
+                EXPIRES: preview.expires,
+                SHA: preview.sha,
+                REPOSITORY_NAME: f"{preview.owner}/{preview.repo}",
+            },
         },
     }
 
@@ -88,7 +98,7 @@ def contents(preview: Preview) -> list[dict[str, Any]]:
 
 
 def deployment(preview: Preview) -> dict[str, Any]:
-    """The app: built by init container, one replica, replaced as a whole by the next head."""
+    """The app: one replica, replaced as a whole by the next head."""
     app = {NAME: preview.names.release}
     labels = app | {SHA: preview.sha, WORKFLOW: names.cut(preview.run)}
     return _object(
@@ -113,7 +123,10 @@ def deployment(preview: Preview) -> dict[str, Any]:
 
 
 def _pod(preview: Preview) -> dict[str, Any]:
-    build = list(preview.process.build)
+    # The driver gives every pod a private, writable copy.
+    volume_attributes = {"key": preview.source_key}
+    source = {"csi": {"driver": CSI_DRIVER, "volumeAttributes": volume_attributes}}
+    is_built = bool(preview.process.build)
     return {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -125,15 +138,23 @@ def _pod(preview: Preview) -> dict[str, Any]:
             "fsGroup": _USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        # The driver gives every pod a private, writable copy.
         "volumes": [
-            {
-                "name": "source",
-                "csi": {"driver": CSI_DRIVER, "volumeAttributes": {"key": preview.source_key}},
-            }
+            {"name": "app"} | ({"emptyDir": {}} if is_built else source),
+            *([{"name": "built"} | source] if is_built else ()),
         ],
-        "initContainers": [_container("build", build)] if build else [],
+        "initContainers": [_unpack()] if is_built else [],
         "containers": [_app(preview)],
+    }
+
+
+def _unpack() -> dict[str, Any]:
+    """What was built comes as an archive."""
+    container = _container(UNPACK, ["python3", "-m", "pressplay.stages", "unpack"])
+    built = {"name": "built", "mountPath": archives.BUILT, "readOnly": True}
+    # In the app's folder, Python would look for our own modules first.
+    return container | {
+        "workingDir": archives.BUILT,
+        "volumeMounts": [*container["volumeMounts"], built],
     }
 
 
@@ -153,13 +174,13 @@ def _container(name: str, command: list[str]) -> dict[str, Any]:
         "name": name,
         "image": IMAGE,
         "command": command,
-        "workingDir": _FOLDER,
+        "workingDir": archives.FOLDER,
         "env": [
             {"name": "PORT", "value": str(PORT)},
             {"name": "PRESSPLAY_PREVIEW", "value": "1"},
-            {"name": "HOME", "value": _FOLDER},
+            {"name": "HOME", "value": archives.FOLDER},
         ],
-        "volumeMounts": [{"name": "source", "mountPath": _FOLDER}],
+        "volumeMounts": [{"name": "app", "mountPath": archives.FOLDER}],
         "resources": {
             "requests": {"cpu": "100m", "memory": "128Mi"},
             "limits": {"cpu": "2", "memory": "2Gi"},

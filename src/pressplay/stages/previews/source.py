@@ -9,10 +9,13 @@ from pressplay.api import parameters
 from pressplay.base.errors import Refused
 from pressplay.stages import asking, connections, git
 from pressplay.stages.environment import Outcome, StageEnvironment
+from pressplay.stages.previews import recorded
 
 
 def run(env: StageEnvironment) -> Outcome:
-    """Export exactly the commit that was asked for; say so where its branch has moved on."""
+    """Export exactly the commit that was asked for; say so where its branch has moved on, and
+    whether it is to be built.
+    """
     request = asking.read_request(env)
     owner, repo = asking.repository_of(env)
     sha = parameters.check("sha", str(request.get("sha") or ""))
@@ -25,6 +28,8 @@ def run(env: StageEnvironment) -> Outcome:
         git.fetch_commit(clone, url=url, sha=sha, ref=ref, auth=token, depth=1)
         left_out = git.export_tree(clone, sha, env.out / "source")
         tip = git.remote_head(clone, url=url, branch=ref, auth=token) if ref else sha
+    rules = recorded.read_policy(env.inputs / recorded.FILE)
+    env.write_output("build", str(recorded.has_build(rules)).lower())
     env.log("source_exported", repository=f"{owner}/{repo}", sha=sha, links_left_out=len(left_out))
     return Outcome(reason=_moved(ref, sha=sha, tip=tip))
 

@@ -18,7 +18,6 @@ from pressplay.stages.previews.objects import Preview
 
 T = TypeVar("T")
 
-LONGEST_S = 270.0
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 1.0
 LOG_LINES = 20
@@ -58,7 +57,7 @@ def until_ready(kube: KubeClient, preview: Preview) -> str:
         failure = find_failure(_pods(kube, preview))
         return None if failure is None else _failed(kube, preview, failure)
 
-    found = poll(look, longest_s=LONGEST_S)
+    found = poll(look, longest_s=preview.process.timeout_s)
     return _late(kube, preview) if found is None else found
 
 
@@ -100,7 +99,7 @@ def find_failure(pods: Iterable[Mapping[str, Any]]) -> Failure | None:
         for container in status.get("initContainerStatuses") or ():
             code = _exit_code(container)
             if code:
-                why = f"the build ended with exit code {code}"
+                why = f"what was built could not be unpacked (exit code {code})"
                 return Failure(name, container["name"], why)
         for container in (
             *(status.get("initContainerStatuses") or ()),
@@ -139,7 +138,8 @@ def _failed(kube: KubeClient, preview: Preview, failure: Failure) -> str:
 
 def _late(kube: KubeClient, preview: Preview) -> str:
     told = (
-        f"The preview did not answer at {preview.process.ready} within {LONGEST_S:.0f} s; "
+        f"The preview did not answer at {preview.process.ready} within "
+        f"{preview.process.timeout_s} s (preview.process.timeout); "
         "preview.process.ready must answer 200 to 399 on the port in PORT"
     )
     pods = _pods(kube, preview)

@@ -8,6 +8,7 @@ from pathlib import Path
 from pressplay.base.errors import Refused
 from pressplay.stages.toolchains.port import Toolchain
 from pressplay.stages.toolchains.python import Python
+from pressplay.stages.toolchains.rust import Rust
 
 
 def choose(
@@ -19,7 +20,11 @@ def choose(
 
     Raises Refused, naming the policy's field, where there is none.
     """
-    available: tuple[Toolchain, ...] = (Python(path=path, variables=variables or {}),)
+    # Rust first: a manifest of its is no accident, and a script of Python's may lie beside it.
+    available: tuple[Toolchain, ...] = (
+        Rust(path=path, variables=variables or {}),
+        Python(path=path, variables=variables or {}),
+    )
     known = ", ".join(each.name for each in available)
     if language:
         for each in available:

@@ -1,7 +1,9 @@
-"""Reads the JUnit XML that a test runner wrote beside code that is not ours."""
+"""JUnit XML: reads what a test runner wrote beside code that is not ours, and writes it for one."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -9,6 +11,13 @@ from pressplay.stages.toolchains.port import CaseStatus, TestCase
 
 SIZE_LIMIT = 32 * 1024 * 1024
 MESSAGE_LIMIT = 500
+
+_TAGS = {
+    CaseStatus.SKIPPED: "skipped",
+    CaseStatus.ERROR: "error",
+    CaseStatus.FAILED: "failure",
+}
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def read(path: Path) -> tuple[TestCase, ...] | None:
@@ -44,3 +53,24 @@ def _case(element: ElementTree.Element) -> TestCase:
         status=status,
         message=message[:MESSAGE_LIMIT],
     )
+
+
+def write(path: Path, cases: Sequence[TestCase]) -> None:
+    """Write a report for a test runner that has none of its own; `read` gives the cases back."""
+    suite = ElementTree.Element("testsuite", name="tests", tests=str(len(cases)))
+    for status, plural in ((CaseStatus.FAILED, "failures"), (CaseStatus.ERROR, "errors")):
+        suite.set(plural, str(sum(case.status is status for case in cases)))
+    for case in cases:
+        element = ElementTree.SubElement(suite, "testcase", name=_text(case.name))
+        if case.file:
+            element.set("file", _text(case.file))
+        if case.status is not CaseStatus.PASSED:
+            ElementTree.SubElement(element, _TAGS[case.status], message=_text(case.message))
+    root = ElementTree.Element("testsuites")
+    root.append(suite)
+    path.write_bytes(ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
+
+
+def _text(value: str) -> str:
+    """Without the characters that XML has no way to write."""
+    return _NOT_XML.sub("\ufffd", value)

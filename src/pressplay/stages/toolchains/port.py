@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -68,14 +68,58 @@ class Mutant:
     text: str
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What a tree's dependencies need to be found by whatever runs in the tree.
+
+    `variables` go into the environment; `programs` are folders to look for programs in before all
+    others. `was_changed` says whether the cache is another one than before. `generated` are files,
+    relative to the tree, that were put there and are no part of the repository. `notes` are for
+    the log.
+    """
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    programs: tuple[str, ...] = ()
+    was_changed: bool = False
+    generated: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 class Toolchain(Protocol):
     """One language. Every method is synchronous and may be repeated with the same result.
 
-    `tree` is a folder that holds the files of one commit and no `.git`; nobody else writes in it
-    meanwhile. The network is not used.
+    `tree` is a folder that holds the files of one commit and no `.git`, unless it is an agent's
+    workspace; nobody else writes in it meanwhile. Only `prepare` uses the network.
     """
 
     name: str
+    lints_dependencies: bool
+    """Whether `mend` and `check` compile the tree, so that `prepare` must come before them."""
+
+    def fingerprint(self, tree: Path, *, cache: Path) -> str:
+        """A digest of what the tree depends on; empty where that is nothing.
+
+        A folder `cache` that was prepared for a tree with the same one serves this tree, too.
+        """
+
+    def prepare(
+        self,
+        tree: Path,
+        *,
+        cache: Path,
+        variables: Mapping[str, str],
+        timeout_s: float,
+        transcript: Transcript,
+    ) -> Prepared:
+        """Fetch and build what the tree depends on into the folder `cache`, which is the pod's own.
+
+        Idempotent: a cache that already serves this tree is left as it is, a tree that depends on
+        nothing leaves none. `variables` lead package clients to their registries. The tree's own
+        errors are for `test` to tell. What the tree says runs: only where no token is.
+
+        Raises Unavailable where a registry does not answer, Refused for what it does not have or
+        is not allowed to be asked for; both name the dependency.
+        """
 
     def detect(self, tree: Path) -> bool:
         """Whether a repository with these files looks like one of this language."""
@@ -86,8 +130,8 @@ class Toolchain(Protocol):
         The same tree gives the same result, on every machine with the same tools.
         """
 
-    def check(self, tree: Path) -> Findings:
-        """What the tools find, without changing anything."""
+    def check(self, tree: Path, *, paths: Sequence[str] | None = None) -> Findings:
+        """What the tools find, without changing anything; with `paths` only in these files."""
 
     def is_test(self, path: str) -> bool:
         """Whether the file at `path` is one that holds tests, not one that helps them."""
@@ -108,3 +152,8 @@ class Toolchain(Protocol):
 
     def mutants(self, path: str, text: str, *, lines: frozenset[int]) -> Iterator[Mutant]:
         """Mutants of the file's `lines` (from 1), always in the same order; may be none."""
+
+    def settle(self, tree: Path, *, variables: Mapping[str, str]) -> None:
+        """After a build of the repository's own in `tree`, with these variables in its environment:
+        leave what runs where the repository expects it, and not what only speeds up a build.
+        """

@@ -24,7 +24,7 @@ from pressplay.forge import git_auth, tokens
 from pressplay.forge.local.app import build
 from pressplay.forge.local.operator import Operator
 from pressplay.forge.tokens import AppKey
-from pressplay.stages import bundles, git, handover, prepare, publish, wrapper
+from pressplay.stages import bundles, git, handover, prepare, publish, warming, wrapper
 from pressplay.stages.agents import running
 from pressplay.stages.environment import StageEnvironment
 from pressplay.stages.gates import verifying
@@ -33,12 +33,14 @@ from pressplay.stages.handover import Context
 STAGES: Mapping[str, wrapper.Stage] = {
     "prepare": prepare.run,
     "agent": running.run,
+    "warm": warming.run,
     "verify": verifying.run,
     "publish": publish.run,
 }
 INPUTS = {
     "prepare": {},
     "agent": {"prepare": "workspace"},
+    "warm": {"prepare": "workspace"},
     "verify": {"prepare": "workspace", "agent": "work"},
     "publish": {"prepare": "workspace", "agent": "work", "verify": "verification"},
 }

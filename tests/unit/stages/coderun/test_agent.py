@@ -253,12 +253,14 @@ def test_a_missing_program_says_how_to_give_one(pods: Any, origin: Path, run_git
     assert '["my-agent", "--yes"]' in pods.reason("agent")
 
 
-def test_claude_is_refused_with_what_to_use(pods: Any, origin: Path, run_git: RunGit) -> None:
+def test_claude_without_a_way_to_a_model_is_refused_with_what_to_do(
+    pods: Any, origin: Path, run_git: RunGit
+) -> None:
     head = run_git(origin, "git", "rev-parse", "HEAD")
     pods.prepared(origin, base=head, head=head, default_kind="claude")
     assert pods.run("agent") == 2
-    assert "'claude' is not available" in pods.reason("agent")
-    assert "command" in pods.reason("agent")
+    assert "No way to a model" in pods.reason("agent")
+    assert "ANTHROPIC_API_KEY" in pods.reason("agent")
 
 
 def test_a_mounted_program_wins_over_the_installations_default(

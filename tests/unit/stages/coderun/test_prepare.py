@@ -54,6 +54,16 @@ def test_an_issue_gets_a_branch_of_its_own_from_the_base(started: Any, tmp_path:
     assert pods.out("prepare", "workspace/system.md") == "Be good.\n"
 
 
+def test_the_tighter_of_the_request_and_the_policy_limits_the_agent(
+    world: Any, tmp_path: Path
+) -> None:
+    world.push({**START, ".pressplay.yaml": POLICY + "agent: {max_usd: 2, max_turns: 40}\n"})
+    budget = {"usd": 3, "tokens": 9000}
+    pods = world.pods(tmp_path / "pods", role="rex", issue=issue(world), budget=budget, maxTurns=7)
+    assert pods.run("prepare") == 0
+    assert json.loads(pods.out("prepare", "limits")) == {"usd": 2, "tokens": 9000, "turns": 7}
+
+
 def test_a_trusted_issue_instructs(started: Any, tmp_path: Path) -> None:
     number = issue(started, body="Add a count.\n\n- [ ] it counts")
     pods = started.pods(tmp_path / "pods", role="rex", issue=number)

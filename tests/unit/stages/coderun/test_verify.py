@@ -399,6 +399,18 @@ def test_an_import_in_the_tests_body_is_no_failure_on_the_base_either(
     assert "mutants" in pods.reason("verify")
 
 
+def test_mutants_that_break_the_code_altogether_say_nothing_about_the_tests(
+    verify: Callable[..., int], pods: Any, origin: Path, write_commit: WriteCommit, run_git: RunGit
+) -> None:
+    base = run_git(origin, "git", "rev-parse", "HEAD")
+    write_commit(origin, {"extra.py": "KEPT = {1: None}[1]\n"})
+    test = "import extra\n\n\ndef test_kept() -> None:\n    assert extra.KEPT is None\n"
+    assert verify(write("tests/test_extra.py", test), role="qa", base=base) == 1
+    assert "no mutant of the change could be judged" in pods.reason("verify")
+    log = pods.artifact("verify", "qa/proof/tests.txt").read_text()
+    assert "mutant extra.py:1 (alter the constant): no test came to judge it" in log
+
+
 def test_qa_changes_tests_only(verify: Callable[..., int], pods: Any, changed: str) -> None:
     code = write("tests/test_new.py", GOOD_TEST) + write("app.py", APP)
     assert verify(code, role="qa", base=changed) == 1
@@ -430,14 +442,6 @@ def test_a_repository_without_tests_is_said(
     write_commit(origin, {"tests/test_app.py": None})
     assert verify("pass", role="qa", base=base) == 1
     assert "no test was found" in pods.reason("verify")
-
-
-def test_an_unknown_language_is_refused_with_the_policys_field(
-    verify: Callable[..., int], pods: Any, changed: str
-) -> None:
-    rules = {"version": 1, "language": "rust"}
-    assert verify(write("tests/test_new.py", GOOD_TEST), role="qa", base=changed, rules=rules) == 2
-    assert "Policy field language is 'rust'" in pods.reason("verify")
 
 
 def test_new_tests_that_the_suite_does_not_reach_must_pass_all_the_same(

@@ -37,6 +37,12 @@ def test_a_preview_is_planned_from_request_and_policy(make_env: MakeEnv) -> None
     assert (preview.sha, preview.run) == (SHA, "run-1")
 
 
+def test_what_is_built_comes_from_the_build(make_env: MakeEnv) -> None:
+    process = {"build": ["make"], "command": ["./app"]}
+    rules = {"version": 1, "preview": {"process": process}}
+    assert deploying.plan(env_with(make_env, rules)).source_key == "run-1/built/deploy"
+
+
 def test_a_policy_that_does_not_say_how_to_start_is_refused_with_an_example(
     make_env: MakeEnv,
 ) -> None:

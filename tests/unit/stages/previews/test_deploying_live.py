@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ from pressplay.base.errors import Refused, Unavailable
 from pressplay.cluster.port import Key, Object, key_of
 from pressplay.evidence.targets import Urls
 from pressplay.stages.environment import Ending, StageEnvironment
-from pressplay.stages.previews import deploying, waiting
+from pressplay.stages.previews import deploying
 
 SHA = "a" * 40
-RULES = {
+RULES: dict[str, Any] = {
     "version": 1,
     "preview": {"process": {"build": ["make"], "command": ["./app"], "ready": "/healthz"}},
 }
@@ -35,7 +35,7 @@ class Playing:
     """Answers Deployments as a cluster would: with pods, then with readiness or a failure."""
 
     cluster: Any
-    build_exit: int = 0
+    unpack_exit: int = 0
     app_exit: int | None = None
     address: bool = True
 
@@ -59,10 +59,10 @@ class Playing:
             }
         )
         name = pod["metadata"]["name"]
-        self.cluster.logs.write(namespace, name, "build", "cc app.c\nerror: no rule for app\n")
+        self.cluster.logs.write(namespace, name, "unpack", "tar: short read\n")
         self.cluster.logs.write(namespace, name, "app", "cannot read config token=hunter22\n")
         await objects.patch(key_of(pod), {"status": self._pod_status()})
-        if self.build_exit or self.app_exit is not None:
+        if self.unpack_exit or self.app_exit is not None:
             return
         if self.address:
             point = {"ip": "127.0.0.1", "ports": [{"port": 30123, "protocol": "TCP"}]}
@@ -76,9 +76,9 @@ class Playing:
         await objects.patch(key_of(deployment), {"status": status})
 
     def _pod_status(self) -> dict[str, Any]:
-        ended = {"terminated": {"exitCode": self.build_exit}}
+        ended = {"terminated": {"exitCode": self.unpack_exit}}
         status: dict[str, Any] = {
-            "initContainerStatuses": [{"name": "build", "state": ended}],
+            "initContainerStatuses": [{"name": "unpack", "state": ended}],
             "containerStatuses": [{"name": "app", "state": {"running": {}}}],
         }
         if self.app_exit is not None:
@@ -109,7 +109,12 @@ class Scene:
         self._folder = folder
 
     def env(
-        self, *, run: str = "run-1", sha: str = SHA, repo: str = "acme/todo"
+        self,
+        *,
+        run: str = "run-1",
+        sha: str = SHA,
+        repo: str = "acme/todo",
+        rules: Mapping[str, Any] = RULES,
     ) -> StageEnvironment:
         env = self._make_env(
             settings=self.cluster.root(self._folder, "preview-manager"),
@@ -118,7 +123,7 @@ class Scene:
             TASK="deploy",
         )
         env.inputs.mkdir(parents=True, exist_ok=True)
-        record = policy.Record(policy=policy.Policy.from_json(RULES), base_sha="b" * 40)
+        record = policy.Record(policy=policy.Policy.from_json(dict(rules)), base_sha="b" * 40)
         (env.inputs / "policy.json").write_text(json.dumps(record.to_json()))
         return env
 
@@ -199,6 +204,18 @@ def test_a_newer_head_takes_the_preview_over(scene: Scene) -> None:
     assert template["annotations"]["pressplay.dev/sha"] == "c" * 40
 
 
+def test_a_life_that_somebody_made_longer_stays_longer(scene: Scene) -> None:
+    with scene.playing():
+        deploying.run(scene.env())
+        for expires, kept in (("2100-01-01T00:00:00Z", True), ("soon", False), ("", False)):
+            patch = {"metadata": {"annotations": {"pressplay.dev/expires": expires}}}
+            scene.operator.patch("Namespace", "", "impl-pr-7", patch)
+            deploying.run(scene.env(run="run-2"))
+            now = scene.namespace()["metadata"]["annotations"]["pressplay.dev/expires"]
+            assert (now == expires) is kept
+            assert clocks.from_text(now) > SystemClock().now()
+
+
 def test_another_repositorys_namespace_is_left_alone(scene: Scene) -> None:
     with scene.playing():
         deploying.run(scene.env())
@@ -215,13 +232,13 @@ def test_a_namespace_that_is_no_preview_is_left_alone(scene: Scene) -> None:
         deploying.run(scene.env())
 
 
-def test_a_failed_build_ends_it_at_once_with_its_last_words(scene: Scene) -> None:
+def test_what_cannot_be_unpacked_ends_it_at_once_with_its_last_words(scene: Scene) -> None:
     env = scene.env()
-    with scene.playing(build_exit=2):
+    with scene.playing(unpack_exit=2):
         outcome = deploying.run(env)
     assert outcome.ending is Ending.FAIL
-    assert "the build ended with exit code 2" in outcome.reason
-    assert "error: no rule for app" in outcome.reason
+    assert "what was built could not be unpacked (exit code 2)" in outcome.reason
+    assert "tar: short read" in outcome.reason
     assert not (env.artifacts / "deploy/urls.json").exists()
 
 
@@ -234,19 +251,17 @@ def test_an_app_that_crashes_ends_it_with_its_last_words(scene: Scene) -> None:
 
 
 def test_a_failure_of_an_earlier_run_is_not_taken_for_its_own(scene: Scene) -> None:
-    with scene.playing(build_exit=2):
+    with scene.playing(unpack_exit=2):
         assert deploying.run(scene.env()).ending is Ending.FAIL
     with scene.playing():
         assert deploying.run(scene.env(run="run-2")).ending is Ending.PASS
 
 
-def test_a_preview_that_never_answers_ends_with_the_deadline(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(waiting, "LONGEST_S", 0.3)
-    outcome = deploying.run(scene.env())
+def test_a_preview_that_never_answers_ends_with_the_deadline(scene: Scene) -> None:
+    process = {**RULES["preview"]["process"], "timeout": "1s"}
+    outcome = deploying.run(scene.env(rules={**RULES, "preview": {"process": process}}))
     assert outcome.ending is Ending.FAIL
-    assert "did not answer at /healthz within 0 s" in outcome.reason
+    assert "did not answer at /healthz within 1 s (preview.process.timeout)" in outcome.reason
 
 
 def test_an_ingress_without_an_address_can_be_tried_again(

@@ -19,7 +19,7 @@ PREVIEW = Preview(
     sha="a" * 40,
     run="implement-r1-i3",
     expires="2026-01-03T03:04:05Z",
-    source_key="implement-r1-i3/source/deploy",
+    source_key="implement-r1-i3/built/deploy",
     process=ProcessPreview(
         build=("cargo", "build", "--release"), command=("target/release/app",), ready="/healthz"
     ),
@@ -45,6 +45,7 @@ def test_the_lease_says_whose_it_is_and_until_when() -> None:
     assert metadata["annotations"] == {
         "pressplay.dev/expires": "2026-01-03T03:04:05Z",
         "pressplay.dev/sha": "a" * 40,
+        "pressplay.dev/repository": "acme/todo",
     }
 
 
@@ -65,23 +66,35 @@ def test_limits_come_before_what_they_limit() -> None:
     assert written[-1] == "Deployment"
 
 
-def test_build_and_app_share_one_private_copy_of_the_source() -> None:
+def test_what_was_built_is_unpacked_into_a_folder_of_the_apps_own() -> None:
     spec = pod_spec()
-    source = spec["volumes"][0]["csi"]
-    assert source == {
-        "driver": "artifacts.pressplay.dev",
-        "volumeAttributes": {"key": "implement-r1-i3/source/deploy"},
+    volumes = {each.pop("name"): each for each in spec["volumes"]}
+    assert volumes == {
+        "app": {"emptyDir": {}},
+        "built": {
+            "csi": {
+                "driver": "artifacts.pressplay.dev",
+                "volumeAttributes": {"key": "implement-r1-i3/built/deploy"},
+            }
+        },
     }
-    for container in (*spec["initContainers"], *spec["containers"]):
-        assert container["volumeMounts"] == [{"name": "source", "mountPath": "/app"}]
-        assert container["workingDir"] == "/app"
-    assert spec["initContainers"][0]["command"] == ["cargo", "build", "--release"]
-    assert spec["containers"][0]["command"] == ["target/release/app"]
+    (unpack,), (app,) = spec["initContainers"], spec["containers"]
+    assert unpack["command"] == ["python3", "-m", "pressplay.stages", "unpack"]
+    assert {each["name"]: each["mountPath"] for each in unpack["volumeMounts"]} == {
+        "app": "/app",
+        "built": "/built",
+    }
+    assert app["command"] == ["target/release/app"]
+    assert app["volumeMounts"] == [{"name": "app", "mountPath": "/app"}]
+    assert app["workingDir"] == "/app"
 
 
 def test_without_a_build_there_is_no_init_container() -> None:
     preview = replace(PREVIEW, process=replace(PREVIEW.process, build=()))
-    assert pod_spec(preview)["initContainers"] == []
+    spec = pod_spec(preview)
+    assert spec["initContainers"] == []
+    (volume,) = spec["volumes"]
+    assert volume["csi"]["volumeAttributes"] == {"key": "implement-r1-i3/built/deploy"}
 
 
 def test_the_app_is_asked_for_readiness_where_the_policy_says() -> None:
@@ -141,5 +154,5 @@ def test_the_embedded_runtime_takes_the_pod_as_it_is() -> None:
         uid="u",
         labels=template["metadata"]["labels"],
     )
-    assert [each.name for each in pod.all_containers] == ["build", "app"]
+    assert [each.name for each in pod.all_containers] == ["unpack", "app"]
     assert not pod.automount_token

@@ -7,15 +7,23 @@ from typing import Any
 
 import pytest
 
+from pressplay.api import policy
 from pressplay.base.errors import Refused
 from pressplay.stages.environment import StageEnvironment
 from pressplay.stages.previews import source
 
+RULES = {"version": 1, "preview": {"process": {"command": ["./app"]}}}
 
-def env_for(make_env: Any, repository: Any, **request: str) -> StageEnvironment:
+
+def env_for(
+    make_env: Any, repository: Any, *, rules: Any = None, **request: str
+) -> StageEnvironment:
     asked = {"repo": f"{repository.owner}/{repository.name}", **request}
     env: StageEnvironment = make_env(settings=repository.forge.settings, REQUEST=json.dumps(asked))
     token = repository.forge.token("rex", repository, contents="read", metadata="read")
+    env.inputs.mkdir(parents=True)
+    record = policy.Record(policy=policy.Policy.from_json(rules or RULES), base_sha="b" * 40)
+    (env.inputs / "policy.json").write_text(json.dumps(record.to_json()))
     env.token_file.parent.mkdir(parents=True)
     env.token_file.write_text(token.reveal())
     return env
@@ -28,6 +36,17 @@ def test_the_tree_of_the_head_is_exported_without_git(make_env: Any, repository:
     root = env.out / "source"
     found = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
     assert found == ["README.md", "app.py", "web/index.html"]
+
+
+@pytest.mark.parametrize(("build", "said"), [([], "false"), (["make"], "true")])
+def test_it_says_whether_there_is_something_to_build(
+    make_env: Any, repository: Any, build: list[str], said: str
+) -> None:
+    sha = repository.commit("feature/x", {"app.py": "print(1)\n"})
+    rules = {"version": 1, "preview": {"process": {"build": build, "command": ["./app"]}}}
+    env = env_for(make_env, repository, rules=rules, sha=sha, ref="feature/x")
+    source.run(env)
+    assert (env.out / "build").read_text() == said
 
 
 def test_a_branch_that_moved_on_is_told_and_the_asked_commit_exported(

@@ -57,27 +57,29 @@ def crashing(name: str, code: int, reason: str = "CrashLoopBackOff") -> dict[str
     }
 
 
-def test_a_failed_build_is_found_at_once() -> None:
-    failure = waiting.find_failure([pod(inits=[ended("build", 101)])])
-    assert failure == waiting.Failure("todo-1", "build", "the build ended with exit code 101")
+def test_what_cannot_be_unpacked_is_found_at_once() -> None:
+    failure = waiting.find_failure([pod(inits=[ended("unpack", 101)])])
+    assert failure == waiting.Failure(
+        "todo-1", "unpack", "what was built could not be unpacked (exit code 101)"
+    )
 
 
-def test_a_build_that_is_tried_again_has_failed_all_the_same() -> None:
-    failure = waiting.find_failure([pod(inits=[crashing("build", 1)])])
+def test_an_unpacking_that_is_tried_again_has_failed_all_the_same() -> None:
+    failure = waiting.find_failure([pod(inits=[crashing("unpack", 1)])])
     assert failure is not None
-    assert failure.container == "build"
+    assert failure.container == "unpack"
 
 
-def test_the_build_is_named_where_its_failure_keeps_the_app_from_starting() -> None:
-    found = pod(inits=[ended("build", 2)], containers=[crashing("app", 0)])
+def test_the_unpacking_is_named_where_its_failure_keeps_the_app_from_starting() -> None:
+    found = pod(inits=[ended("unpack", 2)], containers=[crashing("app", 0)])
     failure = waiting.find_failure([found])
     assert failure is not None
-    assert failure.container == "build"
+    assert failure.container == "unpack"
 
 
 def test_an_app_that_keeps_crashing_is_found() -> None:
     failure = waiting.find_failure(
-        [pod(inits=[ended("build", 0)], containers=[crashing("app", 1)])]
+        [pod(inits=[ended("unpack", 0)], containers=[crashing("app", 1)])]
     )
     assert failure == waiting.Failure(
         "todo-1", "app", "the app ended with exit code 1 instead of serving"
@@ -96,8 +98,8 @@ def test_a_container_that_cannot_be_made_is_found_with_the_reason() -> None:
     [
         pod(),
         {"metadata": {"name": "x"}},
-        pod(inits=[ended("build", 0)]),
-        pod(inits=[{"name": "build", "state": {"running": {}}}]),
+        pod(inits=[ended("unpack", 0)]),
+        pod(inits=[{"name": "unpack", "state": {"running": {}}}]),
         pod(containers=[{"name": "app", "state": {"waiting": {"reason": "ContainerCreating"}}}]),
         pod(containers=[{"name": "app", "state": {"waiting": {"reason": "PodInitializing"}}}]),
         pod(containers=[{"name": "app", "state": {"running": {}}}]),

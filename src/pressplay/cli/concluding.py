@@ -1,0 +1,187 @@
+"""What a finished run came to: its verdict, what it left, and the exit code that it means."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pressplay.api import names
+from pressplay.api.forge import Pull
+from pressplay.cli import model_keys, pipelines, progress, terminal_text
+from pressplay.cli.pipelines import Session
+from pressplay.cluster.kube import KubeClient
+from pressplay.cluster.port import Object
+from pressplay.controllers import runs
+from pressplay.server.standing import NAMESPACE
+from pressplay.stages import extracting
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a run ended, as `--output json` prints it."""
+
+    run: str
+    phase: str
+    decision: str
+    verdict: str
+    reason: str
+    pr: Mapping[str, Any]
+    urls: Mapping[str, Any]
+    bundle: str
+    branch: str
+    spend_usd: float | None
+    """What the agents cost, in US dollars; None where none of them says."""
+    seconds: float
+    exit_code: int
+    """0 approved or covered; else that of the stage that failed (contracts: 1, 2, 3, 4, 70)."""
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a run made: Workflows that carry out its requests, and the requests."""
+
+    children: Sequence[Object]
+    requests: Sequence[Object]
+
+    @classmethod
+    def read(cls, kube: KubeClient, run: str) -> Around:
+        """Everything that carries the run's label."""
+        made = f"{progress.RUN}={run}"
+        children = kube.list("Workflow", NAMESPACE, labels=made)
+        return cls(
+            children,
+            [obj for kind in runs.KINDS for obj in kube.list(kind, NAMESPACE, labels=made)],
+        )
+
+
+def conclude(session: Session, workflow: Object, *, seconds: float) -> Summary:
+    """Bring home what the run made: the bundle, the branch, the addresses."""
+    pull = session.origin.pull_of(session.subject)
+    branch = ""
+    if pull is not None and pull.head_ref == names.run_branch(session.subject.name):
+        branch = pull.head_ref
+        session.origin.bring_home(branch)
+    with pipelines.open_kube(session.address) as kube:
+        found = summarize(kube, workflow, state=session.state, seconds=seconds)
+        model_keys.forget(kube)
+    return replace(found, pr=_of_pull(pull), branch=branch)
+
+
+def summarize(kube: KubeClient, workflow: Object, *, state: Path, seconds: float) -> Summary:
+    """What a finished run came to, from what the server knows of it."""
+    name, status = workflow["metadata"]["name"], workflow["status"]
+    around = Around.read(kube, name)
+    outputs = progress.outputs_of(workflow)
+    return Summary(
+        run=name,
+        phase=status["phase"],
+        decision=outputs.get("decision", ""),
+        verdict=outputs.get("verdict", ""),
+        reason=_reason(workflow, said=outputs.get("reason", "")),
+        pr=_told_pull(around.children),
+        urls=_urls(kube, outputs),
+        bundle=take_bundle(kube, name, state=state),
+        branch="",
+        spend_usd=progress.spend(around.children),
+        seconds=round(seconds, 1),
+        exit_code=exit_code(workflow, around.requests, decision=outputs.get("decision", "")),
+    )
+
+
+def reasons(workflow: Object, name: str) -> list[str]:
+    """What the failed pods at and below a node say, without the engine's own words around it."""
+    said = []
+    for node in workflow["status"]["nodes"].values():
+        inside = node["name"] == name or node["name"].startswith(
+            (f"{name}[", f"{name}.", f"{name}(")
+        )
+        if inside and node["type"] in ("Pod", "Skipped") and node["phase"] in ("Failed", "Error"):
+            message = node.get("message", "")
+            told = _output(node, "reason") or message.rpartition("evaluated true: ")[2] or message
+            said.append(terminal_text.all_in_one(told))
+    return list(dict.fromkeys(said))
+
+
+def exit_code(workflow: Object, requests: Sequence[Object], *, decision: str) -> int:
+    """A command ends as the stage did that decided how the run ended."""
+    status = workflow["status"]
+    if status["phase"] == "Succeeded":
+        return 2 if decision == "refused" else 0
+    by_reason = {reason: int(code) for code, reason in runs.REASONS.items()}
+    codes = []
+    for node in status["nodes"].values():
+        code = node.get("outputs", {}).get("exitCode", "")
+        if node["type"] == "Pod" and node["phase"] in ("Failed", "Error") and code in runs.REASONS:
+            codes.append(int(code))
+    for obj in requests:
+        reason = obj.get("status", {}).get("reason", "")
+        codes += [by_reason[reason]] if reason in by_reason else []
+    return codes[0] if codes else 1
+
+
+def take_bundle(kube: KubeClient, run: str, *, state: Path) -> str:
+    """Fetch the sealed bundle to the state folder; "" where the run made none."""
+    target = state / "evidence" / run
+    data = b"".join(kube.artifact(NAMESPACE, f"{run}/bundle"))
+    if not data:
+        return ""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    with tempfile.NamedTemporaryFile(suffix=".tar") as archive:
+        archive.write(data)
+        archive.flush()
+        extracting.extract(Path(archive.name), target)
+    return str(target)
+
+
+def _of_pull(pull: Pull | None) -> dict[str, Any]:
+    if pull is None:
+        return {}
+    return {
+        "number": pull.number,
+        "url": pull.html_url,
+        "head": pull.head_sha,
+        "state": pull.state,
+    }
+
+
+def _told_pull(children: Sequence[Object]) -> dict[str, Any]:
+    """The pull request as the run's own steps told of it: what became of it since is not known."""
+    told = [progress.outputs_of(each) for each in children]
+    known = [each for each in told if each.get("pr", "").isdigit() and each.get("pr_url")]
+    if not known:
+        return {}
+    last = known[-1]
+    return {
+        "number": int(last["pr"]),
+        "url": last["pr_url"],
+        "head": last.get("head_sha", ""),
+        "state": "",
+    }
+
+
+def _reason(workflow: Object, *, said: str) -> str:
+    superseded = progress.outputs_of(workflow).get("decision") == "superseded"
+    if workflow["status"]["phase"] == "Succeeded" or superseded:
+        return said
+    found = reasons(workflow, workflow["metadata"]["name"])
+    return "; ".join(found) or said or workflow["status"].get("message", "")
+
+
+def _output(node: Mapping[str, Any], name: str) -> str:
+    parameters = node.get("outputs", {}).get("parameters", ())
+    return next((str(p["value"]) for p in parameters if p["name"] == name), "")
+
+
+def _urls(kube: KubeClient, outputs: Mapping[str, str]) -> Mapping[str, Any]:
+    """urls.json, if the preview still stands."""
+    text = outputs.get("preview_urls", "")
+    if not text:
+        return {}
+    urls: dict[str, Any] = json.loads(text)
+    return urls if kube.get("Namespace", "", urls["ns"]) is not None else {}
