@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +32,9 @@ MARKER = "PRESSPLAY_POD_DIR"
 
 ROOT = "PRESSPLAY_ROOT"
 """Without a sandbox: the folder that stands for the container's `/`."""
+
+_OLDEST = (0, 11)
+"""The first bubblewrap that takes the place of a folder by a link where one is wanted."""
 
 _SHARED_ETC = "/run/pressplay/etc"
 _WALLS = (
@@ -226,9 +230,10 @@ def _complaint_of(program: Path) -> str:
     """Why this bubblewrap cannot be used; empty if it can."""
     options = ("--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--unshare-net", *_WALLS)
     try:
-        told = processes.run([program, "--help"], env={}, timeout_s=10)
-        if b"--bind-fd" not in told.stdout + told.stderr:
-            return "is older than 0.11"
+        told = processes.run([program, "--version"], env={}, timeout_s=10).text()
+        version = re.search(r"(\d+)\.(\d+)", told)
+        if version is None or (int(version[1]), int(version[2])) < _OLDEST:
+            return f"is older than {_OLDEST[0]}.{_OLDEST[1]}: {told.strip()}"
         tried = processes.run([program, *options, "--", "/bin/true"], env={}, timeout_s=10)
     except (Refused, OSError) as error:
         return str(error)

@@ -199,6 +199,7 @@ def _write_policy(env: StageEnvironment, forge: Forge, target: Target) -> None:
         env.log("start_command", found=" ".join(command) or "none")
     # What could never be judged is refused before an agent's work costs anything.
     files = policies.reader(forge, repository.owner, repository.name, sha=target.base_sha)
+    starting.check_language(record.policy, files)
     starting.check_deployable(record.policy, files)
     judging.check_budget(record.policy.acceptance)
     env.write_artifact("policy.json", record.to_json())

@@ -38,6 +38,16 @@ EXAMPLES = {
 }
 """For the file that tells the language, in the order of asking: what to write."""
 
+_KNOWN = ("Cargo.toml", "pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "tox.ini")
+_FOREIGN = {
+    "package.json": "JavaScript",
+    "go.mod": "Go",
+    "pom.xml": "Java",
+    "build.gradle": "Java",
+    "Gemfile": "Ruby",
+    "composer.json": "PHP",
+}
+
 PLAIN_EXAMPLE = "command: [python3, app.py]"
 
 
@@ -73,6 +83,18 @@ def check_deployable(rules: Policy, read: Read | None = None) -> None:
         f"`preview: {{process: {{{example}, ready: /}}}}`; the app must listen on the port in the "
         "environment variable PORT (for a library, name a small app that shows it)"
     )
+
+
+def check_language(rules: Policy, read: Read) -> None:
+    """Raises Refused where the files tell a language whose tests nobody here can run."""
+    if rules.language:
+        return
+    found = next((name for name in _FOREIGN if read(name) is not None), "")
+    if found and not any(read(name) is not None for name in _KNOWN):
+        raise Refused(
+            f"The repository has a {found}, and for {_FOREIGN[found]} there is no toolchain; "
+            f"available: rust, python. If one of them fits, set language in {policy.FILE_NAME}"
+        )
 
 
 def _rust(read: Read) -> ProcessPreview | None:

@@ -347,7 +347,8 @@ def test_a_bubblewrap_that_is_too_old_or_does_not_start_is_not_taken(
     assert isinstance(found, Plain)
     assert "is older than 0.11" in found.warning
     old.write_text(
-        '#!/bin/sh\n[ "$1" = --help ] && echo --bind-fd && exit 0\necho not >&2; exit 1\n'
+        '#!/bin/sh\n[ "$1" = --version ] && echo bubblewrap 0.11.0 && exit 0\n'
+        "echo not >&2; exit 1\n"
     )
     found = sandboxing.detect()
     assert isinstance(found, Plain)

@@ -40,6 +40,7 @@ LINES_LIMIT = 200
 """Findings that are told one by one."""
 
 MANIFEST, LOCK = "Cargo.toml", "Cargo.lock"
+_CHOICES = ("rust-toolchain.toml", "rust-toolchain")
 _NOT_COMPILED = "does not compile"
 
 
@@ -88,6 +89,10 @@ class Rust:
             formatted = self._cargo.run(tree, "fmt", "--all", "--quiet", timeout_s=TOOL_S)
         # Of code that stays as it is the linter complains once more in `check`.
         said = [] if fixed.ok else ["cargo clippy --fix could not compile everything"]
+        if any((tree / name).is_file() for name in _CHOICES):
+            said.append(
+                "the repository's choice of a toolchain is not followed: this machine has one"
+            )
         return (*said, *(line for line in formatted.complaint().splitlines() if line.strip()))
 
     def check(self, tree: Path, *, paths: Sequence[str] | None = None) -> Findings:

@@ -68,7 +68,8 @@ def prepare(
     cache = cache.absolute()
     had_lock = (tree / LOCK).exists()
     places = {rust_cargo.HOME: str(cache / "cargo"), rust_cargo.TARGET: str(cache / "target")}
-    digest = digest_of(cargo, tree)
+    configuration = _configure(cache / "cargo", variables.get(CONFIGURED, ""))
+    digest = digest_of(cargo, tree, configuration=configuration)
     is_ready = _served(cache) == digest
     if not is_ready:
         cache.mkdir(parents=True, exist_ok=True)
@@ -94,9 +95,9 @@ def fingerprint(cargo: Cargo, tree: Path) -> str:
     return digest_of(cargo, tree) if _depends(cargo, tree) else ""
 
 
-def digest_of(cargo: Cargo, tree: Path) -> str:
+def digest_of(cargo: Cargo, tree: Path, *, configuration: bytes = b"") -> str:
     """What the cache depends on: it serves every tree with the same digest."""
-    digest = hashlib.sha256(f"{_FORM}\n{cargo.version('rustc')}\n".encode())
+    digest = hashlib.sha256(f"{_FORM}\n{cargo.version('rustc')}\n".encode() + configuration)
     for path in _inputs(tree):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         digest.update(f"{path.relative_to(tree)}\0{content}\n".encode())
@@ -159,10 +160,9 @@ class _Work:
         home.mkdir(parents=True, exist_ok=True)
         if (home / "registry").is_dir() and self._call(("fetch", "--quiet"), {})[0]:
             return
-        with _configuration(home, variables.get(CONFIGURED, "")):
-            more = {**variables, "CARGO_NET_OFFLINE": "false", "CARGO_NET_RETRY": "2"}
-            self._transcript.say("cargo: fetching the dependencies")
-            ok, said = self._call(("fetch",), more)
+        more = {**variables, "CARGO_NET_OFFLINE": "false", "CARGO_NET_RETRY": "2"}
+        self._transcript.say("cargo: fetching the dependencies")
+        ok, said = self._call(("fetch",), more)
         if not ok:
             raise complaint(said)
 
@@ -193,17 +193,21 @@ class _Work:
         return code == 0, b"".join(said).decode(errors="replace")
 
 
-@contextmanager
-def _configuration(home: Path, operators: str) -> Iterator[None]:
-    """The operator's settings lie in the home while it is filled, and are no part of the cache."""
+def _configure(home: Path, operators: str) -> bytes:
+    """Put the operator's settings where cargo finds them; returns those that hold.
+
+    They stay there: under the name of the registry that was asked, cargo finds again what it
+    fetched. Without any, those with which the cache was filled hold.
+    """
     place = home / "config.toml"
     if operators:
-        place.write_bytes(Path(operators).read_bytes())
-    try:
-        yield
-    finally:
-        if operators:
+        content = Path(operators).read_bytes()
+        if content:
+            home.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
+        else:
             place.unlink(missing_ok=True)
+    return place.read_bytes() if place.is_file() else b""
 
 
 def _depends(cargo: Cargo, tree: Path) -> bool:

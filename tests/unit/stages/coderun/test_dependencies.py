@@ -1,4 +1,4 @@
-"""What a repository depends on, in the pods of an agent run: warmed, restored, and never spoiled."""
+"""What a repository depends on, in the pods of an agent run: warmed, restored, never spoiled."""
 
 from __future__ import annotations
 

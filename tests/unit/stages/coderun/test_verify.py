@@ -223,9 +223,9 @@ def test_a_result_that_is_not_ours_is_refused(verify: Callable[..., int], pods: 
 # Clippy
 
 
-def clippy(pods: Any, origin: Path, head: str) -> None:
+def clippy(pods: Any, origin: Path, head: str, *, base: str = "") -> None:
     pods.role = "clippy"
-    pods.prepared(origin, base=head, head=head)
+    pods.prepared(origin, base=base or head, head=head)
     assert pods.run("agent") == 0
 
 
@@ -240,6 +240,30 @@ def test_what_the_tools_make_passes_and_is_reported(
     assert report["changedFiles"] == ["ugly.py"]
     assert report["language"] == "python"
     assert report["tools"][0].startswith("ruff ")
+
+
+def test_a_change_answers_for_the_files_that_it_touches_and_no_others(
+    pods: Any, origin: Path, write_commit: WriteCommit
+) -> None:
+    old = {"old.py": "print(undefined_name)\ny={'b':2}\n", "both.py": "x = 1\n"}
+    base = write_commit(origin, old)
+    head = write_commit(origin, {"both.py": "x={'a':1}\n", "notes.txt": "n\n"})
+    clippy(pods, origin, head, base=base)
+    assert pods.run("verify") == 0
+    report = json.loads(pods.artifact("verify", "clippy/report.json").read_text())
+    assert report["changedFiles"] == ["both.py"]
+    assert report["warningsCount"] == 0
+    assert pods.files()["old.py"].decode() == old["old.py"]
+
+
+def test_what_no_tool_can_mend_in_a_touched_file_is_the_changes_matter(
+    pods: Any, origin: Path, write_commit: WriteCommit
+) -> None:
+    base = write_commit(origin, {"old.py": "x = 1\n"})
+    head = write_commit(origin, {"old.py": "x = undefined_name\n"})
+    clippy(pods, origin, head, base=base)
+    assert pods.run("verify") == 1
+    assert "the linter has 1 findings" in pods.reason("verify")
 
 
 def test_a_clean_tree_passes_without_a_commit(pods: Any, origin: Path, run_git: RunGit) -> None:

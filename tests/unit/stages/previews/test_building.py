@@ -127,7 +127,7 @@ def test_a_rust_tree_leaves_its_program_and_no_intermediate_files(
     files = {"Cargo_toml": manifest, "a_rs": "fn main() {}\n"}
     env = env_with(make_env, ["cargo", "build", "--release"], **files)
     assert building.run(env).ending is Ending.PASS, (env.artifacts / building.LOG).read_text()
+    assert (env.out / building.ARCHIVE).stat().st_size < 5_000_000
     found = unpacked(env, tmp_path / "there")
     assert subprocess.run([found / "target/release/app"], check=False).returncode == 0
     assert not (found / "target/release/deps").exists()
-    assert (env.out / building.ARCHIVE).stat().st_size < 5_000_000

@@ -278,13 +278,18 @@ def test_dependencies_are_fetched_once_and_found_again(tree: Path) -> None:
     write(tree, "Cargo.toml", MANIFEST + '\n[dependencies]\nleaf = "1"\n')
     (tree / "Cargo.lock").unlink()
     source = '[source.crates-io]\nreplace-with = "folder"\n[source.folder]\n'
-    write(tree, ".cargo/config.toml", f'{source}directory = "{registry}"\n')
+    operators = tree.parent / "operators.toml"
+    operators.write_text(f'{source}directory = "{registry}"\n')
     write(tree, "tests/a.rs", "#[test]\nfn a() {\n    assert_eq!(leaf::one(), 1);\n}\n")
     cache = tree.parent / "cache"
 
     def prepare() -> tuple[bool, tuple[str, ...], dict[str, str]]:
         made = Rust(path=PATH, variables={}).prepare(
-            tree, cache=cache, variables={}, timeout_s=120, transcript=silent()
+            tree,
+            cache=cache,
+            variables={"CARGO_CONFIGURED": str(operators)},
+            timeout_s=120,
+            transcript=silent(),
         )
         return made.was_changed, made.generated, dict(made.variables)
 
