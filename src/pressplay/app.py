@@ -388,9 +388,13 @@ class _PodLogs:
         self._previews = previews
         self._steps = steps
 
-    def path(self, namespace: str, pod: str, container: str) -> Path | None:
-        """The log file, or None."""
-        found = self._previews.log_path(namespace, pod, container)
+    def path(
+        self, namespace: str, pod: str, container: str, *, is_previous: bool = False
+    ) -> Path | None:
+        """The log file, or None. Steps are never tried again in the same pod."""
+        found = self._previews.log_path(namespace, pod, container, is_previous=is_previous)
+        if is_previous:
+            return found if found.exists() else None
         return found if found.exists() else self._steps.find_log(namespace, pod, container)
 
     def goes_on(self, namespace: str, pod: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import tempfile
@@ -130,12 +131,19 @@ def take_bundle(kube: KubeClient, run: str, *, state: Path) -> str:
     data = b"".join(kube.artifact(NAMESPACE, f"{run}/bundle"))
     if not data:
         return ""
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    with tempfile.NamedTemporaryFile(suffix=".tar") as archive:
-        archive.write(data)
-        archive.flush()
-        extracting.extract(Path(archive.name), target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".taken-") as folder:
+        archive, made = Path(folder, "bundle.tar"), Path(folder, "bundle")
+        archive.write_bytes(data)
+        made.mkdir()
+        extracting.extract(archive, made)
+        shutil.rmtree(target, ignore_errors=True)
+        try:
+            made.rename(target)
+        except OSError as error:
+            # Another command that waits for the same run took the same bundle meanwhile.
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
     return str(target)
 
 

@@ -127,9 +127,21 @@ class KubeClient:
         except NotFound:
             return
 
-    def logs(self, namespace: str, pod: str, *, container: str = "", tail: int = 0) -> str:
-        """What a container printed; its last `tail` lines where that is above 0."""
+    def logs(
+        self,
+        namespace: str,
+        pod: str,
+        *,
+        container: str = "",
+        tail: int = 0,
+        is_previous: bool = False,
+    ) -> str:
+        """What a container printed; its last `tail` lines where that is above 0.
+
+        `is_previous` asks for what it printed before it was started anew.
+        """
         wanted: dict[str, str | int] = {"container": container, "tailLines": tail}
+        wanted |= {"previous": "true"} if is_previous else {}
         query = {name: value for name, value in wanted.items() if value}
         return self._send("GET", f"{_path('Pod', namespace, pod)}/log", params=query).text
 

@@ -12,6 +12,7 @@ import copy
 import hashlib
 import json
 import logging
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,9 +73,12 @@ class DeploymentController:
         self._supervised: dict[Key, _Supervised] = {}
         self._group: asyncio.TaskGroup | None = None
 
-    def log_path(self, namespace: str, pod: str, container: str) -> Path:
-        """Where the log of one container of a preview's pod is kept."""
-        return self._logs / namespace / pod / f"{container}.log"
+    def log_path(
+        self, namespace: str, pod: str, container: str, *, is_previous: bool = False
+    ) -> Path:
+        """Where the log of one container of a preview's pod is kept, or that of the try before."""
+        name = f"{container}.previous.log" if is_previous else f"{container}.log"
+        return self._logs / namespace / pod / name
 
     async def run(self) -> None:
         """Watch Deployments and their Services; every process ends with this call."""
@@ -202,10 +206,15 @@ class DeploymentController:
             await asyncio.gather(watching, return_exceptions=True)
 
     def _link_logs(self, plan: _Plan, run: PodRun) -> None:
-        """Logs outlive a restart of the process: each try replaces the log of the one before."""
+        """Logs outlive a restart of the process: that of the try before stays, whole."""
         for container in (*run.pod.init_containers, *run.pod.containers):
             kept = self.log_path(run.pod.namespace, plan.pod, container.name)
             kept.parent.mkdir(parents=True, exist_ok=True)
+            if kept.exists():
+                before = self.log_path(
+                    run.pod.namespace, plan.pod, container.name, is_previous=True
+                )
+                shutil.copyfile(kept, before)
             kept.unlink(missing_ok=True)
             kept.symlink_to(run.log_path(container.name))
 

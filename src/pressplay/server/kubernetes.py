@@ -203,13 +203,18 @@ class KubernetesApi:
         if not _CONTAINER.fullmatch(container):
             raise BadRequest(f"container {container[:80]!r} is not valid")
         tail = streaming.whole_number(query.get("tailLines"), name="tailLines")
-        path = self._logs.path(address.namespace, address.name, container)
+        is_previous = query.get("previous") == "true"
+        path = self._logs.path(address.namespace, address.name, container, is_previous=is_previous)
         if path is None:
             if pod is None:
                 raise failures.missing(address)
+            if is_previous:
+                raise BadRequest(
+                    f"previous terminated container {container!r} in pod {address.name!r} not found"
+                )
             return Response(b"", media_type="text/plain")
         lines = streaming.read_log(path, tail=tail)
-        if query.get("follow") == "true":
+        if query.get("follow") == "true" and not is_previous:
             lines = streaming.follow_log(
                 # Looked up each time: what a pod that ended has written may lie elsewhere.
                 lambda: self._logs.path(address.namespace, address.name, container),

@@ -31,8 +31,13 @@ _FIELDS = ("metadata.name", "metadata.namespace")
 class PodLogs(Protocol):
     """Where the logs of pods lie."""
 
-    def path(self, namespace: str, pod: str, container: str) -> Path | None:
-        """The log file of a container, or None while there is none. Called often; does not wait."""
+    def path(
+        self, namespace: str, pod: str, container: str, *, is_previous: bool = False
+    ) -> Path | None:
+        """The log file of a container, or None while there is none. Called often; does not wait.
+
+        `is_previous` asks for that of the container's try before this one, complete.
+        """
 
     def goes_on(self, namespace: str, pod: str) -> bool:
         """Whether a pod that is no object runs, as a step's; others say so in their status."""

@@ -227,8 +227,11 @@ class Logs:
 
     folder: Path
 
-    def path(self, namespace: str, pod: str, container: str) -> Path | None:
-        file = self.folder / namespace / pod / container
+    def path(
+        self, namespace: str, pod: str, container: str, *, is_previous: bool = False
+    ) -> Path | None:
+        name = f"{container}.previous" if is_previous else container
+        file = self.folder / namespace / pod / name
         return file if file.is_file() else None
 
     def goes_on(self, namespace: str, pod: str) -> bool:

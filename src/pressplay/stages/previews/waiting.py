@@ -152,12 +152,22 @@ def _late(kube: KubeClient, preview: Preview) -> str:
 
 def _log(kube: KubeClient, preview: Preview, *, pod: str, container: str) -> str:
     """The last lines of a container, the end of them if they are long."""
-    try:
-        said = kube.logs(preview.names.namespace, pod, container=container, tail=LOG_LINES)
-    except Refused:
-        # A container that never started has no log; that is said by its reason.
-        return ""
-    return said.strip()[-LOG_CHARACTERS:]
+    for is_previous in (True, False):
+        # What is tried again has perhaps only begun to tell how it failed before.
+        try:
+            said = kube.logs(
+                preview.names.namespace,
+                pod,
+                container=container,
+                tail=LOG_LINES,
+                is_previous=is_previous,
+            )
+        except Refused:
+            # A container that never started has no log; that is said by its reason.
+            continue
+        if said.strip():
+            return said.strip()[-LOG_CHARACTERS:]
+    return ""
 
 
 def _current(pod: Mapping[str, Any]) -> str:
