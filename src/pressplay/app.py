@@ -15,14 +15,16 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from starlette.types import ASGIApp
 
 from pressplay.base import clocks, files, rust_programs
+from pressplay.base.errors import Unavailable
 from pressplay.cluster.port import AlreadyExists, Key, Object, Objects, key_of
 from pressplay.cluster.sqlite import SqliteObjects
 from pressplay.controllers.closing import ClosingController, ForgePulls
@@ -164,11 +166,14 @@ class _Server:
         await serving.until_started(*servers)
         await self._install()
         working = [
-            group.create_task(self._runs.run()),
-            group.create_task(self._deployments.run()),
-            group.create_task(self._expiry.run()),
-            group.create_task(self._closing.run()),
-            group.create_task(self._engine.run()),
+            group.create_task(self._work(work, ending=ending))
+            for work in (
+                self._runs.run(),
+                self._deployments.run(),
+                self._expiry.run(),
+                self._closing.run(),
+                self._engine.run(),
+            )
         ]
         self._announce()
         await self._until_over(ending)
@@ -180,6 +185,20 @@ class _Server:
         await asyncio.gather(*faces)
         if self._forks is not None:
             self._forks.close()
+        if self._store.failure:
+            raise Unavailable(self._store.failure)
+
+    async def _work(self, work: Coroutine[Any, Any, None], *, ending: asyncio.Event) -> None:
+        """Work until cancelled. Where the store keeps nothing any more, end as on a signal.
+
+        So whoever asks or watches is still told why.
+        """
+        try:
+            await work
+        except Exception:
+            if not self._store.failure:
+                raise
+            ending.set()
 
     def _forge(self) -> ASGIApp:
         return forge_app.build(

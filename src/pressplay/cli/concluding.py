@@ -13,6 +13,7 @@ from typing import Any
 
 from pressplay.api import names
 from pressplay.api.forge import Pull
+from pressplay.base import errors
 from pressplay.cli import model_keys, pipelines, progress, terminal_text
 from pressplay.cli.pipelines import Session
 from pressplay.cluster.kube import KubeClient
@@ -122,6 +123,9 @@ def exit_code(workflow: Object, requests: Sequence[Object], *, decision: str) ->
     for obj in requests:
         reason = obj.get("status", {}).get("reason", "")
         codes += [by_reason[reason]] if reason in by_reason else []
+    if status["phase"] == "Error" and not codes:
+        # A gate's no is a failure; an error is the machine's, and may be gone the next time.
+        return 70 if status.get("message") == errors.INTERNAL else 3
     return codes[0] if codes else 1
 
 

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import click
 
-from pressplay import app
 from pressplay.base import ids, processes, rust_programs
 from pressplay.base.errors import Refused
-from pressplay.cli import pipelines, reporting, run, workspaces
+from pressplay.cli import local_server, pipelines, reporting, run, workspaces
 from pressplay.cli.agents import AgentChoice
 from pressplay.cli.origins import IssueText
 from pressplay.cli.workspaces import Workspace
@@ -38,7 +37,7 @@ def command(ctx: click.Context, *, wanted: str | None, output: str) -> None:
     The agent is scripted, a double that says so in everything that it writes; the git, the gates,
     the preview, the load and the signatures are real.
     """
-    folder = ctx.obj or app.default_state(os.environ)  # noqa: TID251 - the command line reads it
+    folder = local_server.folder(ctx.obj)
     language, why = choose(wanted, dict(os.environ))  # noqa: TID251 - the command line reads it
     found = sample(folder / "demo", language=language)
     if output == "text":

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from pressplay.base import processes
+from pressplay.base import errors, processes
 from pressplay.base.errors import Unavailable
 from pressplay.server import standing
 from pressplay.server.standing import Address
@@ -16,6 +18,9 @@ from pressplay.server.standing import Address
 _PATIENCE_S = 30.0
 _OTHERS_PATIENCE_S = 5.0
 MODEL_VARIABLES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL")
+_ROOM = 64 * 1024
+"""Bytes without which a server can not even say what it lacks."""
+
 IDLE_S = 300.0
 """A server that a command started ends after so long without a run or a preview."""
 
@@ -53,6 +58,8 @@ def ensure(state: Path) -> Address:
                 # Another command may have started one at the same moment: then ours gave way.
                 until = min(until, time.monotonic() + _OTHERS_PATIENCE_S)
             if time.monotonic() > until:
+                if shutil.disk_usage(state).free < _ROOM:
+                    raise errors.disk_full(OSError(errno.ENOSPC, "", str(state)))
                 said = log.read_text(errors="replace").splitlines()[-5:]
                 raise Unavailable(
                     f"The local server did not start; {log} ends with:\n" + "\n".join(said)

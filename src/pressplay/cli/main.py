@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 import pressplay
+from pressplay.base import errors
 from pressplay.base.errors import PressplayError
 from pressplay.cli import endings
 
@@ -125,6 +126,8 @@ def _told(error: BaseException) -> tuple[int, str]:
             return endings.INTERRUPTED, "Interrupted."
         case PressplayError():
             return error.exit_code, str(error)
+        case OSError() if errors.is_disk_full(error):
+            return _told(errors.disk_full(error))
         case _:
             return endings.BUG, f"{type(error).__name__}: {error}"
 

@@ -14,6 +14,9 @@ from pressplay.base import redaction
 LONGEST = 400
 """Characters that are kept: more than any terminal is wide, few enough for marks that pile up."""
 
+LONGEST_TEXT = 1000
+"""Characters of a text of several lines: a step's reason has no more."""
+
 _READ = 16 * 1024
 """Characters that are looked at: the end of a line that never ends."""
 
@@ -29,7 +32,7 @@ _UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
 _KEY_LINE = re.compile(r"[A-Za-z0-9+/]{60,}={0,2}")
 
 
-def one_line(text: str) -> str:
+def one_line(text: str, *, longest: int = LONGEST) -> str:
     """The last line of `text` that says something, fit to be shown; "" if none does."""
     if len(text) > _READ:
         # The word at the cut goes too: without its beginning a token has no known shape.
@@ -38,7 +41,7 @@ def one_line(text: str) -> str:
         shown = " ".join(_visible(line).split())
         if shown:
             hidden = redaction.STARS if _KEY_LINE.fullmatch(shown) else redaction.redact(shown)
-            return hidden[:LONGEST]
+            return hidden[:longest]
     return ""
 
 
@@ -49,7 +52,7 @@ def harmless(line: str) -> str:
 
 def all_in_one(text: str) -> str:
     """Every line of `text` in one, fit to be shown."""
-    return one_line(re.sub(r"[\r\n]+", " ", text[:_READ]))
+    return one_line(re.sub(r"[\r\n]+", " ", text[:_READ]), longest=LONGEST_TEXT)
 
 
 def last_line(data: bytes) -> str:

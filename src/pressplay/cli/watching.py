@@ -15,7 +15,7 @@ from pathlib import Path
 from pressplay.base.errors import PressplayError, Refused, Unavailable
 from pressplay.cli import local_server, pipelines, progress, terminal_text
 from pressplay.cli.progress import Pod
-from pressplay.cluster.kube import KubeClient
+from pressplay.cluster.kube import KubeClient, ServerFailed
 from pressplay.cluster.port import Object
 from pressplay.server.standing import NAMESPACE
 
@@ -28,6 +28,9 @@ METER, CALLED = "relay", "model_called"
 _FIELDS = 20
 _SPELL_S = 300.0
 """How long one watch lasts before the server is looked for again."""
+
+_FAILURES = 3
+"""How often a server may say that it cannot go on."""
 
 _PAUSE_S = 0.5
 _SILENCE_S = 60.0
@@ -55,6 +58,7 @@ def follow(state: Path, run: str, *, tell: Callable[[Object], None], timeout_s: 
 
 
 def _states(state: Path, run: str, *, until: float) -> Iterator[Object]:
+    failures = 0
     while (left := until - time.monotonic()) > 0:
         address = local_server.ensure(state)
         try:
@@ -66,6 +70,12 @@ def _states(state: Path, run: str, *, until: float) -> Iterator[Object]:
                     if change.type == "DELETED":
                         raise Refused(f"Run {run} was deleted while it was watched")
                     yield change.object
+        except ServerFailed:
+            # Started again it may find what it lacked, or lack it again.
+            failures += 1
+            if failures == _FAILURES:
+                raise
+            time.sleep(_PAUSE_S)
         except Unavailable:
             # It ended or was killed: `ensure` starts it again, or says why it cannot.
             time.sleep(_PAUSE_S)

@@ -30,6 +30,10 @@ _BROKEN_OFF = (httpx2.ReadTimeout, httpx2.ReadError, httpx2.RemoteProtocolError)
 _MERGE_PATCH = {"content-type": "application/merge-patch+json"}
 
 
+class ServerFailed(Unavailable):
+    """The server answers, and says that it cannot go on."""
+
+
 class KubeClient:
     """One identity at one API server. A context manager; `close` gives its connections back.
 
@@ -217,6 +221,7 @@ class KubeClient:
                 for line in response.iter_lines():
                     event = json.loads(line)
                     if event["type"] == "ERROR":
+                        _raise_told(event["object"])
                         return
                     if event["type"] in ("ADDED", "MODIFIED", "DELETED"):
                         yield Change(event["type"], event["object"])
@@ -264,6 +269,12 @@ def _check(response: httpx2.Response) -> None:
     if code >= 500 or code == httpx2.codes.TOO_MANY_REQUESTS:
         raise Unavailable(message)
     raise Refused(message)
+
+
+def _raise_told(status: Mapping[str, Any]) -> None:
+    """What a server says at the end of a watch; one that has only grown too old is begun anew."""
+    if status.get("code", 0) >= 500:
+        raise ServerFailed(str(status.get("message", "The API server failed")))
 
 
 def _status(response: httpx2.Response) -> tuple[str, str]:

@@ -138,6 +138,7 @@ class MemoryObjects:
         await self._journal.settled()
 
     async def watch(self, kind: str, *, namespace: str = "") -> AsyncGenerator[Change, None]:
+        self._journal.check()
         present = self._kinds.get(kinds.by_name(kind).name, {}).values()
         with self._feed.subscribe(kind, namespace=namespace, present=present) as reader:
             heard = 0

@@ -15,7 +15,7 @@ import queue
 import re
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -53,10 +53,16 @@ class SqliteObjects(MemoryObjects):
         except BaseException:
             os.close(lock)
             raise
-        ledger = _Ledger(connection, loop=asyncio.get_running_loop())
+        ledger = _Ledger(connection, folder=folder, loop=asyncio.get_running_loop())
         store = cls(clock=clock, row_maps=row_maps, journal=ledger, kept=kept, version=version)
         store._ledger, store._lock = ledger, lock
+        ledger.tell = store._feed.fail
         return store
+
+    @property
+    def failure(self) -> str:
+        """Why nothing is kept any more, so that every write and every watch raises; else empty."""
+        return self._ledger.failure
 
     async def aclose(self) -> None:
         """Keep what still waits, close the files, give the folder free. To be called once."""
@@ -105,21 +111,27 @@ class _Batch:
 class _Ledger:
     """The journal over one SQLite connection, which belongs to its thread."""
 
-    def __init__(self, connection: sqlite3.Connection, *, loop: asyncio.AbstractEventLoop) -> None:
+    failure = ""
+    tell: Callable[[Unavailable], None]
+    """Called once, on the loop, when nothing can be kept any more."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, *, folder: Path, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self._connection = connection
+        self._folder = folder
         self._loop = loop
         self._parcels: queue.SimpleQueue[_Parcel] = queue.SimpleQueue()
         self._unsent: list[Write] = []
         self._under_way = 0
-        self._failure = ""
         self._closed = False
         # A daemon, because a process that forgot `aclose` must still be able to end.
         self._thread = threading.Thread(target=self._work, name="objects", daemon=True)
         self._thread.start()
 
     def check(self) -> None:
-        if self._failure or self._closed:
-            raise Unavailable(self._failure or "The store is closed")
+        if self.failure or self._closed:
+            raise Unavailable(self.failure or "The store is closed")
 
     def append(self, write: Write) -> None:
         self._unsent.append(write)
@@ -178,15 +190,19 @@ class _Ledger:
             if writes:
                 _write(self._connection, writes)
         except Exception as error:  # noqa: BLE001 - a dead thread would leave its callers waiting
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
+            why = "No space left on device" if code == sqlite3.SQLITE_FULL else str(error)
             return (
-                f"State cannot be written ({error}): check the disk of the state folder, "
+                f"State cannot be written to {self._folder} ({why}): check its disk, "
                 "then start again; what was not confirmed is lost"
             )
         return ""
 
     def _answer(self, parcels: Sequence[_Parcel], failure: str) -> None:
         """On the loop: let the callers go on."""
-        self._failure = failure
+        if failure and not self.failure:
+            self.tell(Unavailable(failure))
+        self.failure = failure
         self._under_way -= len(parcels)
         for parcel in parcels:
             if parcel.kept.done():

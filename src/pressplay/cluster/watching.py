@@ -23,6 +23,7 @@ class Subscription:
         self._namespace = namespace
         self._pending: dict[int, tuple[Happening, Record]] = {}
         self._wake = asyncio.Event()
+        self._failure: Exception | None = None
         for record in present:
             self.note("ADDED", record)
 
@@ -43,9 +44,16 @@ class Subscription:
             self._pending[record.id] = (happening, record)
             self._wake.set()
 
+    def fail(self, failure: Exception) -> None:
+        """Raise this from now on: there is nothing more to hear."""
+        self._failure = failure
+        self._wake.set()
+
     async def next(self) -> tuple[Happening, Record]:
         """The change that waits longest; its record is as it is now."""
-        while not self._pending:
+        while not self._pending or self._failure is not None:
+            if self._failure is not None:
+                raise self._failure
             self._wake.clear()
             await self._wake.wait()
         return self._pending.pop(next(iter(self._pending)))
@@ -61,6 +69,12 @@ class Feed:
         """Tell every reader of this kind."""
         for reader in self._readers.get(record.key.kind, ()):
             reader.note(happening, record)
+
+    def fail(self, failure: Exception) -> None:
+        """End what every reader hears with this."""
+        for readers in self._readers.values():
+            for reader in readers:
+                reader.fail(failure)
 
     @contextmanager
     def subscribe(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import logging
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +20,8 @@ from pressplay.pods import spec as podspec
 from pressplay.pods.running import PodResult, PodRun, PodRunner
 
 T = TypeVar("T")
+
+_LOG = logging.getLogger(__name__)
 
 MAIN = "main"
 SCRIPT_PATH = "/argo/staging/script"
@@ -35,6 +39,7 @@ class StepPods:
         self._artifacts = artifacts
         self._logs = logs
         self._running: dict[str, PodRun] = {}
+        self._removing: dict[str, asyncio.Future[None]] = {}
 
     def find_log(self, namespace: str, pod: str, container: str) -> Path | None:
         """The log of a container of a step's pod, of one that runs or of one that is over."""
@@ -64,12 +69,17 @@ class StepPods:
             )
         except Refused as error:
             return Outcome(Phase.ERROR, str(error))
-        run = self._runner.create(pod)
+        await self._removed(step.uid)
         try:
-            return await self._run(run, step)
-        finally:
-            self._running.pop(step.uid, None)
-            run.remove()
+            run = self._runner.create(pod)
+            try:
+                return await self._run(run, step)
+            finally:
+                self._running.pop(step.uid, None)
+                self._remove(run, step.uid)
+        except OSError as error:
+            # This machine cannot run it, as a node without room cannot; other runs may do well.
+            return Outcome(Phase.ERROR, f"The pod cannot be run here: {error}")
 
     async def stop(self, uid: str) -> None:
         """End a pod early: SIGTERM, then SIGKILL. Its `run` then answers."""
@@ -80,6 +90,22 @@ class StepPods:
         """Remove the logs and the stored artifacts of a run that is gone."""
         files.remove_tree(files.beneath(self._logs, workflow))
         self._artifacts.remove(workflow)
+
+    def _remove(self, run: PodRun, uid: str) -> None:
+        """Clean up beside the run, whose next step need not wait for it."""
+        removing = asyncio.ensure_future(_in_thread(run.remove))
+        self._removing[uid] = removing
+        removing.add_done_callback(functools.partial(self._note_removed, uid))
+
+    def _note_removed(self, uid: str, removing: asyncio.Future[None]) -> None:
+        del self._removing[uid]
+        if not removing.cancelled() and (error := removing.exception()) is not None:
+            _LOG.warning("pod_not_removed uid=%s error=%s", uid, error)
+
+    async def _removed(self, uid: str) -> None:
+        """Wait until an earlier attempt at the same pod has left its folder."""
+        if uid in self._removing:
+            await asyncio.wait({self._removing[uid]})
 
     def _find(self, namespace: str, pod: str) -> PodRun | None:
         for run in self._running.values():
@@ -94,7 +120,6 @@ class StepPods:
             return Outcome(Phase.ERROR, f"init: Error (exit code 64): {error}")
         self._running[step.uid] = run
         result = await _run_within(run, step.template.deadline_s)
-        self._keep_log(run, step)
         return await _in_thread(lambda: self._outcome(run, step, result))
 
     def _place_inputs(self, run: PodRun, step: StepPod) -> None:
@@ -123,6 +148,7 @@ class StepPods:
                 shutil.copyfile(source, kept / f"{container}.log")
 
     def _outcome(self, run: PodRun, step: StepPod, result: PodResult) -> Outcome:
+        self._keep_log(run, step)
         outputs, complaint = self._outputs(run, step)
         main = result.containers.get(MAIN)
         if main is not None:

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from pressplay.base import clocks
+from pressplay.base import clocks, errors
 from pressplay.base.clocks import Clock
 from pressplay.base.errors import PressplayError, Refused
 from pressplay.cluster.port import Key, NotFound, Object, Objects, key_of
@@ -74,8 +74,7 @@ class Engine:
             _LOG.info("workflow_deleted workflow=%s", workflow["metadata"]["name"])
         except Exception:  # noqa: BLE001 - one broken run must not take the others with it
             _LOG.exception("workflow_broken workflow=%s", workflow["metadata"]["name"])
-            message = "internal error of the engine; see the server's log"
-            await self._finish(key_of(workflow), Outcome(Phase.ERROR, message))
+            await self._finish(key_of(workflow), Outcome(Phase.ERROR, errors.INTERNAL))
         finally:
             operation = self._operations.pop(uid, None)
             if operation is not None:

@@ -118,7 +118,7 @@ def said(response: httpx2.Response) -> str:
     if not isinstance(document, dict):
         return "no reason given"
     message = str(document.get("message", "no reason given"))
-    errors = document.get("errors") or ()
+    errors = document.get("errors") or []
     details = [_detail(item) for item in errors] if isinstance(errors, list) else [str(errors)]
     return "; ".join([message, *details])[:1000]
 

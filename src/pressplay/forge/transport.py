@@ -246,7 +246,7 @@ class PatientTransport(httpx2.BaseTransport):
             wait_s = _asked_for(response, now=self._clock.now().timestamp())
             until = f" in {wait_s:.0f} s" if wait_s else " later"
             raise _NotNowError(
-                f"The forge answers {response.status_code}"
+                f"The forge answers {response.status_code} {response.reason_phrase}"
                 f"{' (rate limit)' if is_limited else ''}; try again{until}",
                 retry_after_s=wait_s,
                 is_unread=is_limited,

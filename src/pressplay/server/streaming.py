@@ -13,9 +13,11 @@ from typing import Any, Protocol
 import orjson
 
 from pressplay.base.clocks import Clock
+from pressplay.base.errors import PressplayError
 from pressplay.cluster import selectors
 from pressplay.cluster.port import Change, Object, Objects, key_of
 from pressplay.cluster.selectors import Selector
+from pressplay.server import failures
 from pressplay.server.addresses import Address
 from pressplay.server.failures import BadRequest
 
@@ -89,10 +91,22 @@ async def watch_lines(
 
     Objects that were there at version `since` are not told as new; 0 tells them all.
     """
-    deadline = clock.monotonic() + min(seconds, LONGEST_S)
+    until = clock.monotonic() + min(seconds, LONGEST_S)
+    lines = _watched(objects, address, wanted=wanted, since=since, clock=clock, until=until)
+    try:
+        async for line in lines:
+            yield line
+    except PressplayError as error:
+        # The answer has begun, so what went wrong is told as its last line, as Kubernetes does.
+        yield _encoded("ERROR", failures.status(failures.of_error(error, address)))
+
+
+async def _watched(
+    objects: Objects, address: Address, *, wanted: Choice, since: int, clock: Clock, until: float
+) -> AsyncIterator[bytes]:
     shown: set[str] = set()
     async with aclosing(objects.watch(address.kind.name, namespace=address.namespace)) as changes:
-        while (left := deadline - clock.monotonic()) > 0:
+        while (left := until - clock.monotonic()) > 0:
             change = await _next(changes, left)
             if change is None:
                 return
@@ -133,6 +147,10 @@ async def _line(objects: Objects, event: str, obj: Object) -> bytes:
         if found is None:
             return b""
         obj = found
+    return _encoded(event, obj)
+
+
+def _encoded(event: str, obj: Object) -> bytes:
     return orjson.dumps({"type": event, "object": obj}) + b"\n"
 
 

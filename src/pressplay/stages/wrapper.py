@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable
 from types import FrameType
 
+from pressplay.base import errors
 from pressplay.base.errors import PressplayError
 from pressplay.stages.environment import Ending, Outcome, StageEnvironment
 
@@ -33,6 +34,8 @@ def run(name: str, function: Stage, env: StageEnvironment) -> int:
     except Stopped as stop:
         return _end(env, int(str(stop.code)), f"Stage {name} was stopped from outside")
     except Exception as error:  # noqa: BLE001 - whatever is not ours is a bug, with its trace
+        if isinstance(error, OSError) and errors.is_disk_full(error):
+            return _end(env, Ending.UNAVAILABLE, str(errors.disk_full(error)))
         sys.stdout.write(env.redact(traceback.format_exc()))
         sys.stdout.flush()
         kind = type(error).__name__

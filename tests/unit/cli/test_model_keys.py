@@ -34,7 +34,7 @@ RUN: dict[str, Any] = {
 
 
 class _Nothing:
-    def path(self, *_: str) -> Path | None:
+    def path(self, *_: str, is_previous: bool = False) -> Path | None:
         return None
 
     def goes_on(self, *_: str) -> bool:

@@ -27,8 +27,8 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def path(self, *parts: str) -> Path | None:
-        found = self.folder.joinpath(*parts)
+    def path(self, *parts: str, is_previous: bool = False) -> Path | None:
+        found = self.folder.joinpath(*parts[:-1], parts[-1] + is_previous * ".previous")
         return found if found.exists() else None
 
     def goes_on(self, namespace: str, pod: str) -> bool:

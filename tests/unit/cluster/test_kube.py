@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import socket
 import threading
 import time
@@ -12,7 +13,7 @@ import pytest
 
 from pressplay.base.errors import Refused, Unavailable
 from pressplay.base.redaction import Secret
-from pressplay.cluster.kube import KubeClient
+from pressplay.cluster.kube import KubeClient, ServerFailed
 from pressplay.cluster.port import AlreadyExists, Conflict, NotFound, Object
 
 if TYPE_CHECKING:
@@ -201,9 +202,38 @@ def test_watch_tells_changes_until_its_time_is_up(
     assert 0.9 < time.monotonic() - begun < 3
 
 
+_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize(("code", "count"), [(410, 1), (503, 0)])
+def test_what_a_server_says_at_the_end_of_a_watch_counts(code: int, count: int) -> None:
+    told = {"type": "ERROR", "object": {"kind": "Status", "code": code, "message": "disk full"}}
+    added = {"type": "ADDED", "object": {"metadata": {"name": "n"}}}
+    lines = [json.dumps(each).encode() + b"\n" for each in (told, added)]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            for line in lines[: count + 1]:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(_HEAD + line)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with KubeClient(url=url, token=Secret("x")) as kube:
+            changes = kube.watch("Pod", "agents", timeout_s=5)
+            if count:
+                assert next(changes).type == "ADDED"
+            else:
+                with pytest.raises(ServerFailed, match="disk full"):
+                    next(changes)
+        thread.join()
+
+
 def test_broken_stream_is_taken_up_again() -> None:
     line = b'{"type":"ADDED","object":{"metadata":{"name":"n"}}}\n'
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n"
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -211,7 +241,7 @@ def test_broken_stream_is_taken_up_again() -> None:
                 connection, _ = listener.accept()
                 with connection:
                     connection.recv(65536)
-                    connection.sendall(head + line)
+                    connection.sendall(_HEAD + line)
 
         thread = threading.Thread(target=serve)
         thread.start()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,25 @@ async def test_after_a_failed_write_nothing_is_kept_any_more(tmp_path: Path) -> 
     await again.aclose()
     assert read is not None
     assert read["status"]["nodes"] == {"a": {"n": 1}}
+
+
+async def test_full_disk_is_told_to_who_writes_and_to_who_watches(tmp_path: Path) -> None:
+    store = await _filled(tmp_path)
+    async with aclosing(store.watch("Secret")) as changes:
+        hearing = asyncio.ensure_future(anext(changes))
+        await asyncio.sleep(0)
+        # SQLite's own limit ends a write in the same way as the disk's.
+        store._ledger._connection.execute("PRAGMA max_page_count = 1")
+        with pytest.raises(Unavailable, match="No space left on device") as told:
+            await store.create(_object("ConfigMap", "big", data={"x": "y" * 100_000}))
+        assert str(tmp_path) in str(told.value)
+        with pytest.raises(Unavailable, match="No space left on device"):
+            await hearing
+    assert "No space left" in store.failure
+    with pytest.raises(Unavailable):
+        await anext(store.watch("ConfigMap"))
+    with pytest.raises(Unavailable):
+        await store.aclose()
 
 
 async def test_closed_store_says_so(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from pressplay.engine.steppods import StepPods
 from pressplay.engine.templates import Artifact
 from pressplay.pods import images, sandboxing
 from pressplay.pods.images import Images
-from pressplay.pods.running import PodRunner
+from pressplay.pods.running import PodRun, PodRunner
 
 
 class _NoSources:
@@ -187,3 +189,15 @@ async def test_a_log_is_found_while_its_step_runs_and_after(bench: Bench) -> Non
 def _said(bench: Bench, container: str) -> str:
     found = bench.pods.find_log("agents", "wf-t-1", container)
     return "" if found is None else found.read_text()
+
+
+async def test_a_machine_that_cannot_run_a_pod_makes_an_error_of_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/some/where")
+
+    monkeypatch.setattr(PodRun, "write", full)
+    outcome = await bench.run(_shell("true"), a=Artifact("a", path="/in/a", raw="text"))
+    assert outcome.phase is Phase.ERROR
+    assert "No space left on device: '/some/where'" in outcome.message

@@ -26,8 +26,11 @@ class Logs:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def path(self, namespace: str, pod: str, container: str) -> Path | None:
-        found = self.folder / namespace / pod / f"{container}.log"
+    def path(
+        self, namespace: str, pod: str, container: str, *, is_previous: bool = False
+    ) -> Path | None:
+        name = f"{container}.previous.log" if is_previous else f"{container}.log"
+        found = self.folder / namespace / pod / name
         return found if found.exists() else None
 
     def goes_on(self, namespace: str, pod: str) -> bool:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pressplay.base.clocks import SystemClock
-from pressplay.cluster.port import Key
+from pressplay.base.errors import Unavailable
+from pressplay.cluster.port import Change, Key
 from pressplay.server import addresses, streaming
 
 if TYPE_CHECKING:
@@ -113,6 +114,21 @@ async def test_watch_ends_when_its_time_is_up(api: Api) -> None:
     assert [json.loads(line)["type"] for line in answer.text.splitlines()] == ["ADDED"]
 
 
+async def test_what_ends_a_watch_early_is_its_last_line(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object, **__: object) -> AsyncIterator[Change]:
+        await asyncio.sleep(0)
+        for change in list[Change]():
+            yield change
+        raise Unavailable("State cannot be written")
+
+    monkeypatch.setattr(api.store, "watch", broken)
+    (line,) = [json.loads(each) async for each in _watch(api)]
+    assert (line["type"], line["object"]["code"]) == ("ERROR", 503)
+    assert line["object"]["message"] == "State cannot be written"
+
+
 async def test_log_is_told_whole_or_by_its_last_lines(api: Api) -> None:
     file = api.logs / "agents" / "p" / "main.log"
     file.parent.mkdir(parents=True)
@@ -120,6 +136,20 @@ async def test_log_is_told_whole_or_by_its_last_lines(api: Api) -> None:
     assert (await api.ask("GET", LOG)).content == file.read_bytes()
     assert (await api.ask("GET", LOG, tailLines="2")).text == "line 29998\nline 29999\n"
     assert (await api.ask("GET", LOG, tailLines="0")).text == ""
+
+
+async def test_log_of_the_try_before_is_told_or_said_to_be_missing(api: Api) -> None:
+    metadata = {"name": "p", "namespace": "agents"}
+    await api.store.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata})
+    folder = api.logs / "agents" / "p"
+    folder.mkdir(parents=True)
+    (folder / "main.log").write_text("now\n")
+    asked = await api.ask("GET", LOG, container="main", previous="true")
+    assert asked.status_code == 400
+    assert "previous terminated container 'main' in pod 'p' not found" in asked.json()["message"]
+    (folder / "main.previous.log").write_text("before\n")
+    asked = await api.ask("GET", LOG, container="main", previous="true", follow="true")
+    assert asked.text == "before\n"
 
 
 async def test_first_container_of_a_pod_is_the_default(api: Api) -> None:

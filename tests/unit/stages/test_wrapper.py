@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def test_a_pass_with_a_reason_writes_it_and_is_no_error(
         (lambda _: Outcome(Ending.FAIL), 1, "Ended with exit code 1 and gave no reason"),
         (raising(Refused("Parameter x is bad; use y")), 2, "Parameter x is bad; use y"),
         (raising(Unavailable("GitHub answers 502")), 3, "GitHub answers 502"),
+        (raising(OSError(errno.ENOSPC, "full", "/out/x")), 3, "No space left on device at /out/x"),
         (raising(KeyError("x")), 70, "Stage x met a bug of its own (KeyError); see its log"),
         (raising(RecursionError()), 70, "Stage x met a bug of its own (RecursionError)"),
         (raising(wrapper.Stopped(143)), 143, "Stage x was stopped from outside"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
 
 from starlette.exceptions import HTTPException
@@ -62,6 +63,14 @@ async def on_problem(_request: Request, error: Exception) -> Response:
         document["errors"] = list(error.errors)
     headers = {"WWW-Authenticate": 'Basic realm="GitHub"'} if error.status == 401 else None
     return JSONResponse(document, status_code=error.status, headers=headers)
+
+
+async def on_storage_error(request: Request, error: Exception) -> Response:
+    """The forge's own disk: 507 where it is full (RFC 4918, section 11.5)."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    if code != sqlite3.SQLITE_FULL:
+        raise error
+    return await on_problem(request, ProblemError(507, "No space left on device"))
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:

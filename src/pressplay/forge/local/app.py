@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -87,6 +88,7 @@ def build(
         exception_handlers={
             answers.ProblemError: answers.on_problem,
             HTTPException: answers.on_http_error,
+            sqlite3.OperationalError: answers.on_storage_error,
         },
         lifespan=lifespan,
     )

@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from pressplay.base import processes
 from pressplay.base.errors import Refused
+from pressplay.forge.local import ref_files
 
 _SETTINGS = {
     "safe.directory": "*",
@@ -31,6 +32,9 @@ _SETTINGS = {
 
 _WRITERS = ("AUTHOR", "COMMITTER")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+
+_RECALLED = 256
+"""Answers about commits that are remembered; each may list a whole change."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,7 @@ class BareRepositories:
         self._home = directory / "home"
         self._repositories.mkdir(parents=True, exist_ok=True)
         self._home.mkdir(parents=True, exist_ok=True)
+        self._known: dict[tuple[int | str, ...], processes.Finished] = {}
 
     @property
     def root(self) -> Path:
@@ -148,33 +153,21 @@ class BareRepositories:
 
     async def heads(self, repository_id: int) -> dict[str, str]:
         """Every branch and the commit that it points to, now."""
-        listed = await self._ask(
-            repository_id,
-            "for-each-ref",
-            "--format=%(objectname) %(refname:lstrip=2)",
-            "refs/heads",
-        )
-        pairs = (line.split(" ", 1) for line in listed.text().splitlines())
-        return {name: sha for sha, name in pairs}
+        return ref_files.read(self._folder(repository_id), below="refs/heads")
 
     async def commit(self, repository_id: int, name: str) -> str:
         """The full sha of the commit that a branch, tag or sha names; empty if none."""
-        if "\0" in name:
+        if "\0" in name or "\n" in name:
             return ""
-        for revision in (f"refs/heads/{name}", f"refs/tags/{name}", name):
-            if revision == name and not _is_hex(name):
-                break
-            found = await self._ask(
-                repository_id,
-                "rev-parse",
-                "--verify",
-                "--quiet",
-                "--end-of-options",
-                f"{revision}^{{commit}}",
-            )
-            if found.ok:
-                return found.text().strip()
-        return ""
+        wanted = [f"refs/heads/{name}", f"refs/tags/{name}", *([name] if _is_hex(name) else [])]
+        asked = "".join(f"{revision}^{{commit}}\n" for revision in wanted)
+        found = await self._ask(
+            repository_id,
+            *("cat-file", "--batch-check=%(objectname) %(objecttype)"),
+            stdin=asked.encode(),
+        )
+        answers = (line.split(" ") for line in found.text().splitlines())
+        return next((each[0] for each in answers if each[1:] == ["commit"]), "")
 
     async def read_commit(self, repository_id: int, sha: str) -> Commit:
         """What is written in a commit that exists."""
@@ -197,8 +190,8 @@ class BareRepositories:
 
     async def span(self, repository_id: int, *, base: str, head: str) -> Span:
         """Commits of `head` that `base` lacks, and their lines since the two parted."""
-        counted = await self._ask(repository_id, "rev-list", "--count", f"{base}..{head}")
-        listed = await self._ask(
+        counted = await self._recall(repository_id, "rev-list", "--count", f"{base}..{head}")
+        listed = await self._recall(
             repository_id, "diff", "--numstat", "-z", "--no-renames", f"{base}...{head}"
         )
         lines = (line for line in listed.text().split("\0") if line)
@@ -263,7 +256,7 @@ class BareRepositories:
         return sha if made.ok and moved.ok else ""
 
     async def _merged_tree(self, repository_id: int, *, base: str, head: str) -> str:
-        tried = await self._ask(
+        tried = await self._recall(
             repository_id, "merge-tree", "--write-tree", "--no-messages", base, head
         )
         return tried.text().strip() if tried.ok else ""
@@ -283,13 +276,30 @@ class BareRepositories:
         """The content of a blob that exists."""
         return (await self._ask(repository_id, "cat-file", "blob", sha)).stdout
 
+    async def _recall(self, repository_id: int, *arguments: str) -> processes.Finished:
+        """`_ask` for what commits named by their sha say, which is the same for ever."""
+        question: tuple[int | str, ...] = (repository_id, *arguments)
+        known = self._known.pop(question, None)
+        if known is None:
+            known = await self._ask(repository_id, *arguments)
+        if known.ok:
+            self._known[question] = known
+            if len(self._known) > _RECALLED:
+                del self._known[next(iter(self._known))]
+        return known
+
     async def _ask(
-        self, repository_id: int, *arguments: str, variables: Mapping[str, str] = _NOTHING
+        self,
+        repository_id: int,
+        *arguments: str,
+        variables: Mapping[str, str] = _NOTHING,
+        stdin: bytes = b"",
     ) -> processes.Finished:
         return await asyncio.to_thread(
             processes.run,
             [self.git, f"--git-dir={self._folder(repository_id)}", *arguments],
             env={**self.environment(), **variables},
+            stdin=stdin,
         )
 
     async def _run(self, *arguments: str | Path) -> None:

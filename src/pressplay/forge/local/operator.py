@@ -304,7 +304,10 @@ class Operator:
                 f"The local forge at {self._http.base_url} does not answer; is it running?"
             ) from error
         if response.status_code >= 500:
-            raise Unavailable(f"The local forge failed ({response.status_code}) at {verb} {path}")
+            raise Unavailable(
+                f"The local forge failed ({response.status_code}) at {verb} {path}: "
+                f"{session.said(response)}"
+            )
         if not response.is_success:
             raise RefusedByForge(
                 f"The local forge refused {verb} {path}: {session.said(response)}",
