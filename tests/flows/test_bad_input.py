@@ -264,7 +264,7 @@ def test_without_git_nothing_starts(world: World) -> None:
 def test_an_agent_that_changes_nothing_is_told_so(world: World) -> None:
     summary = failed(world, world.run("true"))
     assert summary["pr"] == {}
-    assert "the agent changed nothing" in summary["reason"]
+    assert "the agent changed nothing and said nothing" in summary["reason"]
 
 
 def test_an_agent_that_only_asks_a_question_is_quoted(world: World) -> None:

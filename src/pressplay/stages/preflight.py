@@ -112,7 +112,9 @@ class _Preflight:
         listed = self.kube.list("Workflow", self._namespace(), labels=selector)
         runs = [rivals.read_run(each) for each in listed]
         failed = rivals.failed_attempts(me, runs)
-        if failed >= parameters.MAX_ATTEMPTS and not self.asked.comment_id:
+        # Without an event a person pressed play, who need not be asked for.
+        by_itself = self.asked.event.sender and not self.asked.comment_id
+        if failed >= parameters.MAX_ATTEMPTS and by_itself:
             tried = f"{failed} runs for {self.target.subject} failed"
             return Finding(
                 Decision.REFUSED, f"{tried}; a person must look, and may comment `/retest`"

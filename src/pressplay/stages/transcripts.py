@@ -33,6 +33,7 @@ class Transcript:
         self._redact = redact
         self._write = write
         self._pending = b""
+        self._notes: set[str] = set()
         self._key_lines_left = 0
         self._written = 0
         self._head: list[str] = []
@@ -70,11 +71,16 @@ class Transcript:
         gap = [f"[... {self._dropped} lines left out ...]\n"] if self._dropped else []
         return "".join([*self._head, *gap, *self._tail])
 
+    def note(self, line: str) -> None:
+        """Take in a line of our own, which is no answer to what the program said last."""
+        self._notes.add(f"{line}\n")
+        self.say(line)
+
     def last_line(self) -> str:
         """The last line that says something; empty where none does."""
         self.close()
         for line in (*reversed(self._tail), *reversed(self._head)):
-            if line.strip():
+            if line.strip() and line not in self._notes:
                 return line.strip()
         return ""
 

@@ -413,13 +413,24 @@ def test_after_three_failures_a_person_is_asked(scene: Scene) -> None:
         scene.run(f"run-{number}")
         assert scene.decide(f"run-{number}", ISSUE=issue)[0] == "proceed"
         scene.finish(f"run-{number}", "Failed")
+    event = json.dumps({"action": "edited", "sender": {"login": "operator"}})
     scene.run("run-3")
-    decision, reason = scene.decide("run-3", ISSUE=issue)
+    decision, reason = scene.decide("run-3", ISSUE=issue, EVENT=event)
     assert decision == "refused"
     assert "3 runs for issue-" in reason
+    assert "a person must look, and may comment `/retest`" in reason
     comment = scene.operator.comment(scene.owner, scene.name, int(issue), body="/retest")
     scene.run("run-4")
-    assert scene.decide("run-4", ISSUE=issue, COMMENT_ID=str(comment.id))[0] == "proceed"
+    decided = scene.decide("run-4", ISSUE=issue, COMMENT_ID=str(comment.id), EVENT=event)
+    assert decided[0] == "proceed"
+
+
+def test_a_person_who_presses_play_again_and_again_is_not_asked_to_look(scene: Scene) -> None:
+    issue = scene.issue()
+    for number in range(5):
+        scene.run(f"run-{number}")
+        assert scene.decide(f"run-{number}", ISSUE=issue) == ("proceed", "")
+        scene.finish(f"run-{number}", "Failed")
 
 
 def test_a_task_is_about_the_head_of_the_default_branch(scene: Scene) -> None:

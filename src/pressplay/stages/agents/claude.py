@@ -67,7 +67,7 @@ def work(job: Job, transcript: Transcript) -> Worked:
     command = [*program, *_options(job, known_options(program, variables))]
     telling = _Telling(transcript, workspace=job.workspace)
     reader = claude_events.Reader()
-    transcript.say(f"claude: at most {job.timeout_s:.0f} s")
+    transcript.note(f"claude: at most {job.timeout_s:.0f} s")
     code = processes.stream(
         command,
         env=variables,

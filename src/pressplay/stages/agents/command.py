@@ -30,7 +30,7 @@ def work(job: Job, transcript: Transcript) -> Worked:
     name, *rest = read_command(job.program)
     # The operator's program is found where the step's are, before the repository's come first.
     words = (shutil.which(name, path=job.path) or name, *rest)
-    transcript.say(f"command agent: {Path(words[0]).name}, at most {job.timeout_s:.0f} s")
+    transcript.note(f"command agent: {Path(words[0]).name}, at most {job.timeout_s:.0f} s")
     code = processes.stream(
         words,
         env=_variables(job),

@@ -13,7 +13,8 @@ def judge(case: Case) -> tuple[str, ...]:
     """Why this is no implementation: there is no commit, or the commits change no file."""
     start = case.context.head_sha
     if case.tip == start:
-        said = f" (it said: {case.result.message[:LAST_WORDS]})" if case.result.message else ""
+        words = case.result.message[:LAST_WORDS]
+        said = f" (it said: {words})" if words else " and said nothing"
         return (f"the agent changed nothing{said}; make the task clearer or do it by hand",)
     if not git.changes(case.directory, start, case.tip):
         return ("the agent's commits cancel each other out: no file differs in the end",)
