@@ -13,12 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from pressplay.base import clocks
 from pressplay.base.clocks import Clock
@@ -26,6 +23,9 @@ from pressplay.base.errors import Refused
 from pressplay.base.redaction import Secret
 from pressplay.forge import records, session
 from pressplay.forge.errors import RefusedByForge
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric import rsa
 
 BACKDATED_S = 60
 """The forge's clock may be behind ours."""
@@ -173,6 +173,11 @@ def _first(folder: Path, names: tuple[str, ...]) -> str:
 
 def _sign(key: rsa.RSAPrivateKey, text: bytes) -> bytes:
     """The signature, tried with the public half: one from a damaged key would give the key away."""
+    # Imported here: a command that speaks to the local forge alone starts without it, and sooner.
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
+    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import padding  # noqa: PLC0415
+
     signature = key.sign(text, padding.PKCS1v15(), hashes.SHA256())
     try:
         key.public_key().verify(signature, text, padding.PKCS1v15(), hashes.SHA256())
@@ -182,6 +187,11 @@ def _sign(key: rsa.RSAPrivateKey, text: bytes) -> bytes:
 
 
 def _private_key(pem: Secret) -> rsa.RSAPrivateKey:
+    # Imported here, as above.
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
+
     try:
         # Proving that the numbers are prime takes 60 ms of every token step; see _sign instead.
         key = serialization.load_pem_private_key(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+
+from pressplay.forge.local import storage
 
 DOCUMENTATION = "https://docs.github.com/rest"
 NOT_FOR_APPS = "Resource not accessible by integration"
@@ -67,8 +68,7 @@ async def on_problem(_request: Request, error: Exception) -> Response:
 
 async def on_storage_error(request: Request, error: Exception) -> Response:
     """The forge's own disk: 507 where it is full (RFC 4918, section 11.5)."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
-    if code != sqlite3.SQLITE_FULL:
+    if not storage.is_full(error):
         raise error
     return await on_problem(request, ProblemError(507, "No space left on device"))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,7 +23,7 @@ from pressplay.forge.local.git_backend import GitBackend
 from pressplay.forge.local.pages import NOTICE, Pages
 from pressplay.forge.local.rows import RepositoryRow
 from pressplay.forge.local.shapes import Shapes
-from pressplay.forge.local.storage import Storage
+from pressplay.forge.local.storage import Storage, StorageError
 from pressplay.forge.local.threads import ThreadShapes
 
 HEADER = "X-Pressplay-Double"
@@ -88,7 +87,7 @@ def build(
         exception_handlers={
             answers.ProblemError: answers.on_problem,
             HTTPException: answers.on_http_error,
-            sqlite3.OperationalError: answers.on_storage_error,
+            StorageError: answers.on_storage_error,
         },
         lifespan=lifespan,
     )

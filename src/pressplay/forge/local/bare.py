@@ -114,6 +114,8 @@ class BareRepositories:
             raise Refused(f"Program not found: git is not on PATH {search_path}; install it")
         self.git = git
         self._search_path = search_path
+        own = processes.run([git, "--exec-path"], env={"PATH": search_path}).text().strip()
+        self.http_backend = Path(own) / "git-http-backend"
         self._repositories = directory / "repositories"
         self._home = directory / "home"
         self._repositories.mkdir(parents=True, exist_ok=True)

@@ -126,7 +126,7 @@ class GitBackend:
     ) -> Response:
         done = await asyncio.to_thread(
             processes.run_over_files,
-            [self._hub.git.git, "http-backend"],
+            [self._hub.git.http_backend],
             env=self._environment(exchange, settings),
             source=exchange.source,
             target=exchange.target,

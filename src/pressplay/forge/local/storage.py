@@ -19,6 +19,14 @@ Value = str | int | float | None
 
 _T = TypeVar("_T")
 
+StorageError = sqlite3.OperationalError
+"""What a statement raises where the file cannot be read or written."""
+
+
+def is_full(error: Exception) -> bool:
+    """Whether the disk, or the file's own limit, had no room for what was to be written."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) == sqlite3.SQLITE_FULL
+
 
 class Storage:
     """Rows in, rows out; for one thread at a time."""
