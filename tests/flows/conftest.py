@@ -7,22 +7,29 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from pressplay import app
 from pressplay.base.redaction import Secret
 from pressplay.cli import local_server
 from pressplay.cluster.kube import KubeClient
+from pressplay.engine import nodes
 from pressplay.forge.client import Forge
 from pressplay.forge.local.operator import Operator
+from pressplay.manifests import loading
 from pressplay.server.standing import Address
 
 _TIMEOUT_S = 300
+
+CARRIED_OUT = {"CodeRun": ("coderun-run", "main"), "DocsRun": ("docsrun-run", "deploy")}
+"""The template and its entry by which the pipeline's requests are carried out."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,9 @@ class Machine:
         if address is not None:
             os.kill(address.pid, signal.SIGKILL)
             _reap(address.pid)
+            # Its first thread may be gone, and shown as such, a moment before the others are.
+            while app.read_address(self.state) == address:
+                time.sleep(0.001)
 
     def world(self) -> dict[str, Any]:
         """What is outside of us, in a form that two runs of the same work share."""
@@ -168,6 +178,75 @@ def _state(pid: int) -> str:
         return "Z"
 
 
+@dataclass(frozen=True)
+class Step:
+    """One step of a shipped pipeline; all is as it will be for the run `run`.
+
+    `label` are the names on the way to it; `node` is the name of its node, of the first try;
+    `asks_for` the kind that it makes, where it has no pod.
+    """
+
+    label: str
+    workflow: str
+    node: str
+    template: str
+    asks_for: str = ""
+
+    @property
+    def uid(self) -> str:
+        """Of its pod."""
+        return nodes.node_id(self.workflow, self.node)
+
+
+class Walk:
+    """Goes through the shipped templates as the engine does, and finds every step."""
+
+    def __init__(self) -> None:
+        self._templates = {
+            (obj["metadata"]["name"], template["name"]): template
+            for obj in loading.shipped(namespace="agents")
+            if obj["kind"] == "WorkflowTemplate"
+            for template in obj["spec"]["templates"]
+        }
+
+    def steps(self, pipeline: str, run: str) -> Iterator[Step]:
+        """All of them, in the order in which they begin."""
+        yield from self._below((pipeline, "main"), Step("", run, run, ""))
+        yield from self._below((pipeline, "finish"), Step("", run, f"{run}.onExit", ""))
+
+    def _below(self, at: tuple[str, str], above: Step) -> Iterator[Step]:
+        template = self._templates[at]
+        for task in template.get("dag", {}).get("tasks", ()):
+            yield from self._called(at[0], task, above, f"{above.node}.{task['name']}")
+        for number, group in enumerate(template.get("steps", ())):
+            for step in group:
+                node = f"{above.node}[{number}].{step['name']}"
+                yield from self._called(at[0], step, above, node)
+        if "container" in template:
+            node = f"{above.node}(0)" if "retryStrategy" in template else above.node
+            yield replace(above, node=node, template=at[1])
+        if "resource" in template:
+            kind = yaml.safe_load(template["resource"]["manifest"].split("metadata:")[0])["kind"]
+            yield replace(above, template=at[1], asks_for=kind)
+            # The object is named after the task that asks for it, and its Workflow like the object.
+            task = above.label.partition("/")[0]
+            child = f"{above.workflow}-{task}"
+            yield from self._below(CARRIED_OUT[kind], Step(task, child, child, ""))
+
+    def _called(self, home: str, call: dict[str, Any], above: Step, node: str) -> Iterator[Step]:
+        reference = call.get("templateRef") or {"name": home, "template": call["template"]}
+        # The pipeline's own frame says nothing.
+        label = "" if call["name"] == "pipeline" else f"{above.label}/{call['name']}".strip("/")
+        at = (reference["name"], reference["template"])
+        yield from self._below(at, Step(label, above.workflow, node, ""))
+
+
+@pytest.fixture(scope="session")
+def walk() -> Walk:
+    """The steps of the shipped pipelines."""
+    return Walk()
+
+
 @pytest.fixture(scope="session")
 def new_machine() -> Callable[[Path], Machine]:
     """Makes a machine on a folder; whoever asks also kills it."""
@@ -185,9 +264,18 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Path:
+def repository(tmp_path: Path, new_repository: Callable[[Path], Path]) -> Path:
     """A small project that knows nothing of us: an HTTP service with a test."""
-    path = tmp_path / "greeter"
+    return new_repository(tmp_path / "greeter")
+
+
+@pytest.fixture(scope="session")
+def new_repository() -> Callable[[Path], Path]:
+    """Makes that project in a folder."""
+    return _greeter
+
+
+def _greeter(path: Path) -> Path:
     (path / "tests").mkdir(parents=True)
     (path / "greeter.py").write_text(
         "import os\n"

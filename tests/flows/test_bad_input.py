@@ -199,6 +199,7 @@ def test_uncommitted_work_is_no_part_of_the_run_and_stays(world: World) -> None:
     world.tidy()
 
 
+@pytest.mark.timeout(900)
 def test_fifty_thousand_files_are_a_repository_like_any_other(world: World) -> None:
     for folder in range(50):
         path = world.repository / "data" / str(folder)

@@ -222,9 +222,14 @@ def work(claude_cli: Path, tmp_path: Path) -> Work:
 
 
 def _context() -> Context:
-    texts = dict.fromkeys(("run", "owner", "repo", "pr", "issue", "title", "branch"), "x")
     return Context(
-        **texts,
+        run="x",
+        owner="x",
+        repo="x",
+        pr="x",
+        issue="x",
+        title="x",
+        branch="x",
         role="rex",
         base_ref="main",
         base_sha=SHA,

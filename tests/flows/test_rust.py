@@ -57,6 +57,7 @@ def test_the_demo_takes_rust_and_ends_approved_unmerged_served_and_proven(
     assert set(clippy["changedFiles"]) == {"src/api.rs", "src/items.rs"}
     proof = _artifact(machine, run, "qa/proof/tests.txt")
     assert "fails on the base, as it must: shelf::count::an_empty_shelf_counts_zero" in proof
+    # The base says no by itself: mutants stand in for it only where it cannot.
     assert "mutant" not in proof
     assert "Finished" in _artifact(machine, run, "deploy/build.txt")
 

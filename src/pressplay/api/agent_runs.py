@@ -15,6 +15,10 @@ from pressplay.api import fields, parameters
 from pressplay.api.fields import Fields
 from pressplay.base.errors import Refused
 
+KINDS = ("CodeRun", "DocsRun")
+REASONS = {"1": "GateSaysNo", "2": "Refused", "3": "Unavailable", "4": "Inconclusive", "70": "Bug"}
+"""What the exit code of the stage that failed means, as `status.reason` says it."""
+
 PROFILES = ("deploy",)
 MODES = ("fresh", "continue")
 

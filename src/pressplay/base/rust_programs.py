@@ -6,6 +6,7 @@ must know: who shows the folder to containers, who runs the programs, who says w
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ ANSWER_S = 20.0
 NEEDED = ("cargo", "rustc", "cargo-fmt", "rustfmt", "cargo-clippy", "clippy-driver")
 LINKER = "cc"
 """What rustc calls to link, unless a repository's own configuration says otherwise."""
+
+_VERSION = re.compile(r"rustc (\d+)\.(\d+)")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,16 @@ class RustPrograms:
     def missing(self) -> tuple[str, ...]:
         """The programs that our gates need and that are not there."""
         return tuple(each for each in NEEDED if not (self.programs / each).exists())
+
+    def version(self) -> tuple[int, ...]:
+        """The compiler's, its first two numbers; empty where it does not say."""
+        answer = processes.run(
+            [self.programs / "rustc", "--version"],
+            env={"PATH": str(self.programs), "HOME": "/nonexistent"},
+            timeout_s=ANSWER_S,
+        )
+        found = _VERSION.match(answer.text())
+        return tuple(int(each) for each in found.groups()) if found else ()
 
 
 def find(*, path: str, variables: Mapping[str, str]) -> RustPrograms | None:

@@ -7,18 +7,18 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pressplay.api import names
+from pressplay.api import agent_runs, names
 from pressplay.api.forge import Pull
 from pressplay.base import errors
 from pressplay.cli import model_keys, pipelines, progress, terminal_text
 from pressplay.cli.pipelines import Session
 from pressplay.cluster.kube import KubeClient
 from pressplay.cluster.port import Object
-from pressplay.controllers import runs
 from pressplay.server.standing import NAMESPACE
 from pressplay.stages import extracting
 
@@ -57,21 +57,28 @@ class Around:
         children = kube.list("Workflow", NAMESPACE, labels=made)
         return cls(
             children,
-            [obj for kind in runs.KINDS for obj in kube.list(kind, NAMESPACE, labels=made)],
+            [obj for kind in agent_runs.KINDS for obj in kube.list(kind, NAMESPACE, labels=made)],
         )
 
 
 def conclude(session: Session, workflow: Object, *, seconds: float) -> Summary:
     """Bring home what the run made: the bundle, the branch, the addresses."""
-    pull = session.origin.pull_of(session.subject)
-    branch = ""
-    if pull is not None and pull.head_ref == names.run_branch(session.subject.name):
-        branch = pull.head_ref
-        session.origin.bring_home(branch)
-    with pipelines.open_kube(session.address) as kube:
-        found = summarize(kube, workflow, state=session.state, seconds=seconds)
-        model_keys.forget(kube)
+    with ThreadPoolExecutor(1) as beside:
+        coming = beside.submit(_bring_home, session)
+        with pipelines.open_kube(session.address) as kube:
+            found = summarize(kube, workflow, state=session.state, seconds=seconds)
+            model_keys.forget(kube)
+        pull, branch = coming.result()
     return replace(found, pr=_of_pull(pull), branch=branch)
+
+
+def _bring_home(session: Session) -> tuple[Pull | None, str]:
+    """The pull request, and the run's branch if it is the run's own and is here now."""
+    pull = session.origin.pull_of(session.subject)
+    if pull is None or pull.head_ref != names.run_branch(session.subject.name):
+        return pull, ""
+    session.origin.bring_home(pull.head_ref)
+    return pull, pull.head_ref
 
 
 def summarize(kube: KubeClient, workflow: Object, *, state: Path, seconds: float) -> Summary:
@@ -84,7 +91,7 @@ def summarize(kube: KubeClient, workflow: Object, *, state: Path, seconds: float
         phase=status["phase"],
         decision=outputs.get("decision", ""),
         verdict=outputs.get("verdict", ""),
-        reason=_reason(workflow, said=outputs.get("reason", "")),
+        reason=reason_of(workflow, said=outputs.get("reason", "")),
         pr=_told_pull(around.children),
         urls=_urls(kube, outputs),
         bundle=take_bundle(kube, name, state=state),
@@ -103,22 +110,49 @@ def reasons(workflow: Object, name: str) -> list[str]:
             (f"{name}[", f"{name}.", f"{name}(")
         )
         if inside and node["type"] in ("Pod", "Skipped") and node["phase"] in ("Failed", "Error"):
-            message = node.get("message", "")
-            told = _output(node, "reason") or message.rpartition("evaluated true: ")[2] or message
-            said.append(terminal_text.all_in_one(told))
+            said.append(_told(node))
     return list(dict.fromkeys(said))
+
+
+def _told(node: Mapping[str, Any]) -> str:
+    message = node.get("message", "")
+    # An init container tells in its log, behind the engine's own words.
+    own = message.rpartition("evaluated true: ")[2].rpartition("): Error: ")[2]
+    return terminal_text.all_in_one(_output(node, "reason") or own or message)
+
+
+def _unsealed(workflow: Object) -> Mapping[str, Any] | None:
+    """The last try of the step that seals, where it failed: the run's phase does not tell."""
+    nodes: Mapping[str, Mapping[str, Any]] = workflow["status"].get("nodes", {})
+    tries = [each for each in nodes.values() if each.get("templateName") == "seal"]
+    failed = [each for each in tries if each["phase"] in ("Failed", "Error")]
+    pods = [each for each in failed if each["type"] == "Pod"]
+    # A try that failed says nothing where a later one went well.
+    return pods[-1] if pods and len(failed) == len(tries) else None
+
+
+def _code_of_seal(workflow: Object) -> int:
+    """A run without its proof is no success, whatever was approved."""
+    node = _unsealed(workflow)
+    code = "0" if node is None else node.get("outputs", {}).get("exitCode", "")
+    # Without a code it never began: what it needs is not there.
+    return int(code) if code in ("0", *agent_runs.REASONS) else 2
 
 
 def exit_code(workflow: Object, requests: Sequence[Object], *, decision: str) -> int:
     """A command ends as the stage did that decided how the run ended."""
     status = workflow["status"]
     if status["phase"] == "Succeeded":
-        return 2 if decision == "refused" else 0
-    by_reason = {reason: int(code) for code, reason in runs.REASONS.items()}
+        return 2 if decision == "refused" else _code_of_seal(workflow)
+    by_reason = {reason: int(code) for code, reason in agent_runs.REASONS.items()} | {"Invalid": 2}
     codes = []
     for node in status["nodes"].values():
         code = node.get("outputs", {}).get("exitCode", "")
-        if node["type"] == "Pod" and node["phase"] in ("Failed", "Error") and code in runs.REASONS:
+        if (
+            node["type"] == "Pod"
+            and node["phase"] in ("Failed", "Error")
+            and code in agent_runs.REASONS
+        ):
             codes.append(int(code))
     for obj in requests:
         reason = obj.get("status", {}).get("reason", "")
@@ -177,10 +211,12 @@ def _told_pull(children: Sequence[Object]) -> dict[str, Any]:
     }
 
 
-def _reason(workflow: Object, *, said: str) -> str:
+def reason_of(workflow: Object, *, said: str) -> str:
     superseded = progress.outputs_of(workflow).get("decision") == "superseded"
     if workflow["status"]["phase"] == "Succeeded" or superseded:
-        return said
+        unsealed = _unsealed(workflow)
+        why = _told(unsealed) if unsealed else ""
+        return "; ".join(filter(None, (said, f"The proof was not sealed: {why}" if why else "")))
     found = reasons(workflow, workflow["metadata"]["name"])
     return "; ".join(found) or said or workflow["status"].get("message", "")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -78,9 +79,25 @@ def missing_for_rust(variables: Mapping[str, str]) -> str:
             f"cargo is here without {', '.join(found.missing())} "
             "(rustup component add rustfmt clippy)"
         )
+    needed, version = _rust_version(), found.version()
+    if version and version < needed:
+        return (
+            f"cargo is here, but {_dotted(version)} is older than {_dotted(needed)} (rustup update)"
+        )
     if not rust_programs.has_linker(path=path):
         return f"cargo is here, but no linker {rust_programs.LINKER} (apt install gcc)"
     return ""
+
+
+def _rust_version() -> tuple[int, ...]:
+    """The oldest compiler that the sample can be built with."""
+    manifest = resources.files("pressplay.samples") / "rust" / "repository" / "Cargo.toml"
+    text = tomllib.loads(manifest.read_text())["package"]["rust-version"]
+    return tuple(int(each) for each in text.split("."))
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return "Rust " + ".".join(str(each) for each in version)
 
 
 @dataclass(frozen=True)

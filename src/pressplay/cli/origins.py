@@ -97,7 +97,7 @@ class LocalOrigin:
             repository = operator.ensure_repository(
                 self._workspace.name, default_branch=self._workspace.branch
             )
-            self._push(repository, sha=self._workspace.sha, branch=self._workspace.branch)
+            self._bring(repository)
             if asked.pr:
                 return self._pull(operator, repository, asked.pr)
             number = asked.issue
@@ -124,6 +124,14 @@ class LocalOrigin:
         with Operator(self._address.forge_url, self._address.operator_token) as operator:
             repository = operator.ensure_repository(self._workspace.name)
         return f"{repository.owner}/{repository.name}"
+
+    def _bring(self, repository: Repository) -> None:
+        """Push what the run is to start from, unless the forge has it there."""
+        branch, sha = self._workspace.branch, self._workspace.sha
+        with self._forge() as forge:
+            found = forge.branch(repository.owner, repository.name, branch)
+        if found is None or found.sha != sha:
+            self._push(repository, sha=sha, branch=branch)
 
     def _pull(self, operator: Operator, repository: Repository, number: int) -> Subject:
         """The pull request, brought up to the user's branch of the same name."""

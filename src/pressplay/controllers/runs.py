@@ -19,10 +19,6 @@ from pressplay.base.errors import Refused
 from pressplay.cluster.port import AlreadyExists, Key, NotFound, Object, Objects, key_of
 from pressplay.controllers.workqueue import WorkQueue
 
-KINDS = ("CodeRun", "DocsRun")
-REASONS = {"1": "GateSaysNo", "2": "Refused", "3": "Unavailable", "4": "Inconclusive", "70": "Bug"}
-"""What the exit code of the stage that failed means, as `status.reason` says it."""
-
 _ENDED = {RunPhase.SUCCEEDED, RunPhase.FAILED, RunPhase.ERROR, RunPhase.CANCELLED}
 
 
@@ -39,7 +35,7 @@ class RunController:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._queue.run())
             group.create_task(self._watch_workflows())
-            for kind in KINDS:
+            for kind in agent_runs.KINDS:
                 group.create_task(self._watch(kind))
 
     async def reconcile(self, key: Key) -> float | None:
@@ -70,7 +66,7 @@ class RunController:
         async for change in self._objects.watch("Workflow"):
             metadata = change.object["metadata"]
             for owner in metadata.get("ownerReferences", ()):
-                if owner["kind"] in KINDS:
+                if owner["kind"] in agent_runs.KINDS:
                     self._queue.add(Key(owner["kind"], metadata["namespace"], owner["name"]))
 
     async def _start(self, obj: Object, wanted: Object) -> Object | None:
@@ -193,7 +189,7 @@ def _status_from(obj: Object, workflow: Object, *, now: str) -> dict[str, Any]:
             node = _failed_node(ran)
             said = f"{node['displayName']}: {node.get('message', '')}" if node else ""
             code = node.get("outputs", {}).get("exitCode", "")
-            status["reason"] = REASONS.get(code, str(phase))
+            status["reason"] = agent_runs.REASONS.get(code, str(phase))
             status["message"] = outputs.get("reason") or said or ran.get("message", "")
     return status
 

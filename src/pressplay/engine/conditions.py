@@ -25,6 +25,7 @@ _REQUIREMENT = re.compile(
     """,
     re.VERBOSE,
 )
+_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 
 
@@ -89,10 +90,11 @@ def json_path(obj: object, path: str) -> str:
 
     Maps and lists come as JSON, several values with spaces between them, and what stands outside
     of the braces as it is. Raises Refused naming a path that leads nowhere, where kubectl would
-    print nothing: an output that was mistyped should not pass for an empty one.
+    print nothing, or a path without braces, which it would print as it is: an output that was
+    mistyped should not pass for an empty one, or for a path.
     """
     if "{" not in path:
-        path = "{" + path + "}"
+        raise Refused(f"jsonPath {path}: put the path into braces, as in {{{path}}}")
     made: list[str] = []
     end = 0
     for place in re.finditer(r"\{([^{}]*)\}", path):
@@ -123,7 +125,7 @@ def _values_at(obj: object, inside: str, path: str) -> str:
     found = paths.find(obj, steps)
     if not found:
         raise Refused(f"jsonPath {path}: {_missing(obj, steps)} is not found")
-    return " ".join(map(as_text, found))
+    return " ".join("null" if each is None else as_text(each) for each in found)
 
 
 def _missing(obj: object, steps: tuple[paths.Step, ...]) -> str:
@@ -140,13 +142,25 @@ def _requirement(found: re.Match[str], text: str) -> Requirement:
         raise Refused(f"condition {text!r}: cannot read '!' before a comparison")
     if found["set"]:
         values = tuple(each.strip() for each in found["values"].split(","))
+        _check(values, text)
         return Requirement(path, found["set"], values)
     if found["op"]:
+        _check((found["value"],), text)
         op = "==" if found["op"] == "=" else found["op"]
         if op in "<>" and not _INTEGER.fullmatch(found["value"]):
             raise Refused(f"condition {text!r}: cannot read {op}; it compares whole numbers only")
         return Requirement(path, op, (found["value"],))
     return Requirement(path, "!" if found["not"] else "exists")
+
+
+def _check(values: tuple[str, ...], text: str) -> None:
+    """Kubernetes compares with what can be the value of a label, and with nothing else."""
+    for value in values:
+        if not _VALUE.fullmatch(value):
+            raise Refused(
+                f"condition {text!r}: cannot compare with {value!r}: a value has up to 63 letters, "
+                "digits, '-', '_' and '.', with a letter or a digit at both ends"
+            )
 
 
 def _walk(obj: object, path: str) -> tuple[bool, object]:

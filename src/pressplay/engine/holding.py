@@ -71,6 +71,8 @@ class Held:
         holder = self._holder(node)
         names = self._holding.pop(holder, [])
         if names:
+            # The next in line may be another run, whose record must not come before ours.
+            await self._records.settled()
             self._locks.release(names, holder=holder)
             await self._write()
 

@@ -126,6 +126,7 @@ class Operation:
         outcome = await self._call(
             call, arguments, place=Place(name, name), around=self._surroundings()
         )
+        await self._records.settled()
         if self.stop.is_asked() and not outcome.phase.is_good:
             return replace(outcome, message=self.stop.message)
         return outcome
@@ -139,9 +140,11 @@ class Operation:
         around = self._surroundings()
         filled = resolving.substitute(arguments, around.scope, strict=True)
         place = Place(name, name, exiting=True)
-        return await self._call(
+        outcome = await self._call(
             call, templates.parse_bindings(_mapping(filled)), place=place, around=around
         )
+        await self._records.settled()
+        return outcome
 
     def _surroundings(self) -> Surroundings:
         names = dict(self._globals)

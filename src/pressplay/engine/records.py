@@ -1,20 +1,31 @@
 """The written state of one run: its nodes and outputs, patched into the Workflow as they change.
 
 A record is durable before what it announces begins, and written again when that has ended; so a
-restart finds every effect that may have happened.
+restart finds every effect that may have happened. What is no effect itself (a group that begins, a
+step that has ended) may wait a moment for the next one, and is written with it, at once.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pressplay.base import clocks
+from pressplay.base.errors import PressplayError
 from pressplay.cluster.port import Object, Objects, key_of
 from pressplay.engine import nodes
 from pressplay.engine.nodes import Outcome, Outputs, Phase
 from pressplay.engine.templates import Bindings
+
+_LOG = logging.getLogger(__name__)
+_HOLDERS = frozenset({"DAG", "Retry", "Skipped", "StepGroup", "Steps"})
+"""Kinds of node that do nothing but hold others, or nothing at all."""
+
+_SOON_S = 0.002
+"""How long what may wait does, where nothing else is written: nobody sees the difference."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,8 @@ class Records:
         self._clock = clock
         self._nodes: dict[str, dict[str, Any]] = dict(status.get("nodes", {}))
         self._outputs = Outputs.from_json(status.get("outputs", {}))
+        self._unsaid: dict[str, Any] = {}
+        self._speaking: asyncio.Future[None] | None = None
 
     @property
     def workflow(self) -> str:
@@ -91,7 +104,11 @@ class Records:
             changed[node] = {"phase": str(Phase.RUNNING), "startedAt": moment}
             changed[node] |= dict.fromkeys(("message", "synchronizationStatus"))
             known.update({"phase": str(Phase.RUNNING), "startedAt": moment})
-        await self._patch({"nodes": changed | self._under_parents(node, new.parents)})
+        status = {"nodes": changed | self._under_parents(node, new.parents)}
+        if new.kind in _HOLDERS:
+            self._say_soon(status)
+        else:
+            await self._patch(status)
         return node
 
     async def wait(self, new: NewNode, *, lock: str, message: str) -> None:
@@ -112,7 +129,7 @@ class Records:
         await self._patch({"nodes": {node: change}})
 
     async def end(self, name: str, outcome: Outcome, *, declared: Bindings | None = None) -> None:
-        """Record how a node ended, and the global outputs that its template declares, at once."""
+        """Record how a node ended, together with the global outputs that its template declares."""
         node = nodes.node_id(self.workflow, name)
         change: dict[str, Any] = {
             "phase": str(outcome.phase),
@@ -128,7 +145,7 @@ class Records:
         status: dict[str, Any] = {"nodes": {node: change}}
         if declared is not None and self._take_globals(declared, outcome.outputs):
             status["outputs"] = self._outputs.to_json()
-        await self._patch(status)
+        self._say_soon(status)
 
     async def patch_status(self, status: Mapping[str, Any]) -> None:
         """Write other parts of the run's status."""
@@ -175,5 +192,40 @@ class Records:
                 changed[parent] = {"children": holder["children"]}
         return changed
 
+    async def settled(self) -> None:
+        """Wait until all is written that was to be."""
+        if self._unsaid:
+            await self._patch({})
+
+    def _say_soon(self, status: Mapping[str, Any]) -> None:
+        _join(self._unsaid, status)
+        if self._speaking is None or self._speaking.done():
+            self._speaking = asyncio.ensure_future(self._speak())
+
+    async def _speak(self) -> None:
+        await asyncio.sleep(_SOON_S)
+        try:
+            await self.settled()
+        except PressplayError as error:
+            # It is still unsaid: whoever writes next meets the error, and carries it to the run.
+            _LOG.debug("record_not_written workflow=%s error=%s", self.workflow, error)
+
     async def _patch(self, status: Mapping[str, Any]) -> None:
-        await self._objects.patch(self._key, {"status": dict(status)})
+        unsaid, self._unsaid = self._unsaid, {}
+        _join(unsaid, status)
+        try:
+            await self._objects.patch(self._key, {"status": unsaid})
+        except PressplayError:
+            _join(unsaid, self._unsaid)
+            self._unsaid = unsaid
+            raise
+
+
+def _join(first: dict[str, Any], second: Mapping[str, Any]) -> None:
+    """Make one merge patch, in place, of two that follow each other."""
+    for name, value in second.items():
+        before = first.get(name)
+        if isinstance(before, dict) and isinstance(value, Mapping):
+            _join(before, value)
+        else:
+            first[name] = dict(value) if isinstance(value, Mapping) else value

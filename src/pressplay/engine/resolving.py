@@ -20,8 +20,8 @@ from pressplay.engine.expressions.references import Reference
 # What only a later pass can know: an expression that names one of them waits for it.
 LATE = ("item", "retries", "lastRetry", "workflow.status", "workflow.failures")
 
-# The innermost pair of braces, so that a stray `{{` before a tag does not swallow it.
-_TAG = re.compile(r"\{\{(=?)((?:(?!\{\{).)*?)\}\}", re.DOTALL)
+# From the first pair of braces on: a stray `{{` takes the next tag along, as in Argo.
+_TAG = re.compile(r"\{\{(=?)(.*?)\}\}", re.DOTALL)
 _KNOWN = frozenset(
     {"inputs", "outputs", "steps", "tasks", "workflow", "item", "pod", "node"}
     | {"retries", "lastRetry", "cronworkflow"}
@@ -117,13 +117,13 @@ def substitute_text(
     if "{{" not in text:
         return text
     scope = scope if isinstance(scope, Scope) else Scope(scope)
-    return _TAG.sub(_Filler(scope, strict=strict, late=late).fill, text)
+    return _Filler(scope, strict=strict, late=late).text(text)
 
 
 def tags_in(text: str) -> tuple[str, ...]:
     """The names that the tags of a text refer to, in order, each once. Raises ExpressionError."""
     names: list[str] = []
-    for tag in _TAG.finditer(text):
+    for tag in _TAG.finditer(text, 0, max(text.rfind("}}") + 2, 0)):
         if tag[1]:
             names += (reference.name for reference in expr.parse(tag[2]).references)
         else:
@@ -137,14 +137,22 @@ class _Filler:
         self._is_strict = strict
         self._late = tuple(tuple(name.split(".")) for name in late)
 
-    def fill(self, tag: re.Match[str]) -> str:
-        """What stands in the tag's place."""
+    def text(self, text: str) -> str:
+        """The text with its tags filled in."""
+        # Behind the last end there is no tag; without this, many beginnings would cost the square.
+        end = text.rfind("}}") + 2
+        return _TAG.sub(self._fill, text[:end]) + text[end:] if end > 1 else text
+
+    def _fill(self, tag: re.Match[str]) -> str:
         if tag[1]:
             return self._expression(tag)
         name = tag[2].strip()
         value = self._scope.get(name)
         if value is not None:
             return value
+        before, _, inner = tag[2].rpartition("{{")
+        if before and inner in self._scope:
+            return f"{{{{{before}{self._scope[inner]}"
         if self._is_strict and name.partition(".")[0] in _KNOWN:
             raise _unresolved(tag)
         return tag[0]
@@ -163,7 +171,7 @@ class _Filler:
             if strict or not missing:
                 raise
             value = None
-        if value is None and strict:
+        if value is None and (strict or not missing):
             raise _unresolved(tag)
         return tag[0] if value is None else value
 
@@ -183,7 +191,7 @@ def _unresolved(tag: re.Match[str]) -> Unresolved:
 
 def _filled(template: object, filler: _Filler) -> object:
     if isinstance(template, str):
-        return _TAG.sub(filler.fill, template) if "{{" in template else template
+        return filler.text(template) if "{{" in template else template
     if isinstance(template, Mapping):
         return {_filled(key, filler): _filled(value, filler) for key, value in template.items()}
     if isinstance(template, list | tuple):

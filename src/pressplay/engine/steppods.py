@@ -150,11 +150,9 @@ class StepPods:
     def _outcome(self, run: PodRun, step: StepPod, result: PodResult) -> Outcome:
         self._keep_log(run, step)
         outputs, complaint = self._outputs(run, step)
-        main = result.containers.get(MAIN)
-        if main is not None:
-            outputs = Outputs(
-                outputs.parameters, outputs.artifacts, outputs.result, str(main.exit_code)
-            )
+        code = _exit_code(result)
+        if code:
+            outputs = Outputs(outputs.parameters, outputs.artifacts, outputs.result, code)
         if not result.succeeded:
             return Outcome(Phase.FAILED, result.message, outputs)
         if complaint:
@@ -200,6 +198,19 @@ class StepPods:
             return run.export(container=MAIN, path=path, target=self._artifacts.target(key))
         with self._artifacts.incoming(key) as part:
             return run.export(container=MAIN, path=path, target=part)
+
+
+def _exit_code(result: PodResult) -> str:
+    """That of the main container; before it started, that of the one which kept it from starting.
+
+    Argo knows the first only. Without the second nobody could tell a forge that is not there from
+    a key that is wrong, for tokens are made by init containers.
+    """
+    main = result.containers.get(MAIN)
+    if main is not None:
+        return str(main.exit_code)
+    codes = [each.exit_code for each in result.containers.values() if each.exit_code]
+    return str(codes[0]) if codes else ""
 
 
 async def _in_thread(work: Callable[[], T]) -> T:

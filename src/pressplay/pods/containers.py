@@ -25,6 +25,7 @@ _CONTAINER_KNOWN = (
     "volumeMounts",
     "ports",
     "readinessProbe",
+    "terminationMessagePolicy",
 )
 _CONTAINER_IGNORED = (
     "imagePullPolicy",
@@ -34,7 +35,6 @@ _CONTAINER_IGNORED = (
     "securityContext",
     "startupProbe",
     "terminationMessagePath",
-    "terminationMessagePolicy",
 )
 
 
@@ -128,6 +128,8 @@ class Container:
     mounts: tuple[Mount, ...]
     ports: tuple[Port, ...]
     readiness: Readiness | None
+    explained_by_log: bool
+    """Whether the end of its log says why it failed: `FallbackToLogsOnError`."""
     ignored: tuple[str, ...]
     """Paths of the fields that were set and have no meaning here."""
 
@@ -150,8 +152,16 @@ def parse_container(fields: Fields, *, also: tuple[str, ...] = ()) -> Container:
         mounts=mounts,
         ports=tuple(_port(each) for each in fields.each("ports")),
         readiness=_readiness(fields),
+        explained_by_log=_is_explained_by_log(fields),
         ignored=ignored,
     )
+
+
+def _is_explained_by_log(fields: Fields) -> bool:
+    policy = fields.text("terminationMessagePolicy", "File")
+    if policy not in ("File", "FallbackToLogsOnError"):
+        raise fields.wrong("terminationMessagePolicy", "must be File or FallbackToLogsOnError")
+    return policy == "FallbackToLogsOnError"
 
 
 def _mount(fields: Fields) -> Mount:

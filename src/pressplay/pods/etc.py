@@ -17,6 +17,10 @@ UID = 1000
 """What a container's own user is called inside."""
 
 HOME = "/home/step"
+
+SHARED = "/run/pressplay/etc"
+"""Where it stands in a container that has an /etc of its own, with links to it."""
+
 _HOST = Path("/etc")
 _CHOSEN = (
     "alternatives",
@@ -55,6 +59,11 @@ def prepare(folder: Path) -> None:
     files.write_atomically(folder / "passwd", _PASSWD.encode())
     files.write_atomically(folder / "group", _GROUP.encode())
     refresh(folder)
+
+
+def link_to(name: str) -> str:
+    """Where the link of this name leads, in an /etc of a container's own."""
+    return f"..{SHARED}/{name}"
 
 
 def refresh(folder: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +28,8 @@ from pressplay.pods.spec import Pod
 _RESTART_S = 1.0
 _LONGEST_RESTART_S = 30.0
 _HOST_NAME_LENGTH = 63
+_LAST_BYTES, _LAST_LINES = 2048, 80
+"""Of a log that explains how its container failed, as in Kubernetes."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,14 @@ class PodRunner:
         """Fresh folders for a pod; what an earlier attempt with its uid left is wiped."""
         self._directory.mkdir(parents=True, exist_ok=True)
         self._surroundings.images.refresh()
+        shape = self._shape(pod)
         folder = PodFolder(self._directory / pod.uid, pod, self._surroundings.sources)
         files.remove_tree(folder.path)
-        if not self._spares.take(self._shape(pod), folder.path):
+        if not self._spares.take(shape, folder.path):
             folder.make_roots()
         folder.make_volumes()
-        return PodRun(folder, surroundings=self._surroundings, remove=self._remove)
+        remove = functools.partial(self._remove, shape)
+        return PodRun(folder, surroundings=self._surroundings, remove=remove)
 
     def sweep(self) -> int:
         """End all pods that a killed predecessor left, and remove their folders.
@@ -103,9 +109,9 @@ class PodRunner:
         lookup = self._surroundings.images.lookup
         return tuple((each.name, lookup(each.image)) for each in pod.all_containers)
 
-    def _remove(self, folder: PodFolder, *, may_keep: bool) -> None:
+    def _remove(self, shape: Shape, folder: PodFolder, *, may_keep: bool) -> None:
         may_keep = may_keep and self._surroundings.sandbox.is_tight
-        if not may_keep or not self._spares.keep(self._shape(folder.pod), folder.path):
+        if not may_keep or not self._spares.keep(shape, folder.path):
             files.remove_tree(folder.path)
 
 
@@ -197,7 +203,8 @@ class PodRun:
     def remove(self) -> None:
         """Remove all that the pod wrote; claims stay. To be called when it does not run.
 
-        A program that is alive all the same (somebody cancelled `run` twice) is killed.
+        A program that is alive all the same (somebody cancelled `run` twice) is killed. May be
+        called on any thread.
         """
         for program in self._programs.values():
             program.kill()
@@ -283,7 +290,10 @@ class PodRun:
         else:
             ended = await self._until_ended(container.name, program)
         finished_at = self._surroundings.clock.now()
-        result = ContainerResult(ended.exit_code, ended.message, started_at, finished_at)
+        message = ended.message
+        if ended.exit_code and not message and container.explained_by_log:
+            message = self._last_words(container)
+        result = ContainerResult(ended.exit_code, message, started_at, finished_at)
         self._results[container.name] = result
         return result
 
@@ -322,6 +332,13 @@ class PodRun:
             variables=own,
         )
         return self._surroundings.sandbox.start(enclosure, output=self.log_path(container.name))
+
+    def _last_words(self, container: Container) -> str:
+        """The end of its log. Source of the length: Kubernetes, "Container Lifecycle"."""
+        with self.log_path(container.name).open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - _LAST_BYTES))
+            lines = log.read().decode(errors="replace").strip().splitlines()
+        return "\n".join(lines[-_LAST_LINES:])
 
     def _note(self, container: Container, message: str) -> None:
         """Tell the reader of the log, who would otherwise see nothing."""

@@ -36,7 +36,6 @@ ROOT = "PRESSPLAY_ROOT"
 _OLDEST = (0, 11)
 """The first bubblewrap that takes the place of a folder by a link where one is wanted."""
 
-_SHARED_ETC = "/run/pressplay/etc"
 _WALLS = (
     *("--unshare-user", "--uid", str(etc.UID), "--gid", str(etc.UID)),
     *("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--new-session"),
@@ -275,15 +274,20 @@ def _etc_options(filesystem: Filesystem) -> Iterator[str]:
     if folder is None or "/etc" in targets:
         return
     own = filesystem.root / "etc"
-    is_used = own.is_dir() and any(own.iterdir())
+    is_used = own.is_dir() and not all(map(_is_our_link, own.iterdir()))
     if not is_used and not any(target.startswith("/etc/") for target in targets):
         yield from ("--ro-bind", str(folder), "/etc")
         return
     own.mkdir(exist_ok=True)
     for entry in folder.iterdir():
         if not os.path.lexists(own / entry.name):
-            (own / entry.name).symlink_to(f"..{_SHARED_ETC}/{entry.name}")
-    yield from ("--ro-bind", str(folder), _SHARED_ETC)
+            (own / entry.name).symlink_to(etc.link_to(entry.name))
+    yield from ("--ro-bind", str(folder), etc.SHARED)
+
+
+def _is_our_link(path: Path) -> bool:
+    """Whether an earlier container of this root needed it: no file that somebody placed."""
+    return path.is_symlink() and str(path.readlink()) == etc.link_to(path.name)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ else in it is removed, so that the next pod finds what a fresh folder has.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,13 +31,16 @@ _LARGEST_FOLDER = 64 * 1024
 
 
 class Spares:
-    """Folders for reuse, kept in `directory`. They die with this process: see PodRunner.sweep."""
+    """Folders for reuse, kept in `directory`. They die with this process: see PodRunner.sweep.
+
+    `take` belongs to one thread; `keep` may be called on any.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._kept: dict[Shape, list[Path]] = {}
         self._skeletons: dict[Image, _Skeleton] = {}
-        self._count = 0
+        self._numbers = itertools.count()
 
     def take(self, shape: Shape, folder: Path) -> bool:
         """Turn a spare into `folder`, with a root for each container; False if there is none."""
@@ -55,8 +59,8 @@ class Spares:
         try:
             if not self._clean(shape, folder):
                 return False
-            self._count += 1
-            spare = folder.rename(self._directory / f".spare-{os.getpid()}-{self._count}")
+            name = f".spare-{os.getpid()}-{next(self._numbers)}"
+            spare = folder.rename(self._directory / name)
         except OSError:
             return False
         self._kept.setdefault(shape, []).append(spare)
@@ -94,9 +98,12 @@ def _skeleton(image: Image) -> _Skeleton:
     for target in (*covered, "etc", etc.HOME.lstrip("/")):
         path = PurePosixPath(target)
         folders |= {str(each): 0o755 for each in (path, *path.parents) if each.name}
+    links = {path.lstrip("/"): goal for path, goal in image.links}
+    if image.etc is not None:
+        links |= {f"etc/{each.name}": etc.link_to(each.name) for each in image.etc.iterdir()}
     return _Skeleton(
         folders=folders | {"tmp": 0o1777},
-        links={path.lstrip("/"): goal for path, goal in image.links},
+        links=links,
         covered=frozenset(covered),
     )
 

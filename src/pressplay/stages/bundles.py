@@ -34,7 +34,11 @@ def write(
     Git refuses a bundle without a commit.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    git.set_refs(directory, {f"{_PREFIX}{name}": sha for name, sha in tips.items()})
+    for name, sha in tips.items():
+        # By hand, as in `git.init`.
+        ref = directory / _PREFIX / name
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        ref.write_text(f"{sha}\n")
     names = [f"{_PREFIX}{name}" for name in tips]
     excluded = [f"^{sha}" for sha in without]
     plumbing.must(
@@ -64,16 +68,17 @@ def take_foreign(directory: Path, bundle: Path) -> dict[str, str]:
         raise Refused(f"Bundle {bundle.name} is larger than {FOREIGN_LIMIT >> 20} MiB")
     header, pack = _split(bundle)
     tips, prerequisites = _read_header(header, bundle.name)
-    for sha in prerequisites:
-        if not git.has_commit(directory, sha):
-            raise Refused(f"Bundle {bundle.name} rests on commit {sha[:10]}, which is not known")
     finished = plumbing.call(
         directory, "index-pack", "--stdin", "--fix-thin", "--strict", stdin=pack
     )
+    missing = git.missing_commits(directory, [*prerequisites, *tips.values()])
+    for sha in prerequisites:
+        if sha in missing:
+            raise Refused(f"Bundle {bundle.name} rests on commit {sha[:10]}, which is not known")
     if not finished.ok:
         raise plumbing.failure(finished, f"Bundle {bundle.name} holds what git refuses")
     for name, sha in tips.items():
-        if not git.has_commit(directory, sha):
+        if sha in missing:
             raise Refused(f"Bundle {bundle.name} does not hold the commit that it calls {name}")
     return tips
 

@@ -35,7 +35,8 @@ def folder(env: StageEnvironment) -> Path:
 def restore(env: StageEnvironment) -> Path:
     """Unpack what an earlier run of the repository left, once; the folder may be missing after.
 
-    A broken archive counts as none: it can only cost time.
+    A folder that is there, be it empty, stays as it is. A broken archive counts as none: it can
+    only cost time.
     """
     target, archive = folder(env), env.inputs / INPUT
     if target.exists() or not archive.is_file():
@@ -64,14 +65,24 @@ def stored_fingerprint(env: StageEnvironment) -> str:
         return ""
 
 
+def has_outgrown(env: StageEnvironment) -> bool:
+    """Whether what earlier runs left fills more than half of what may be kept.
+
+    Nothing takes out of it what no commit needs any more. Built upon for ever, it would one day be
+    too large, and then never be kept again.
+    """
+    archive = env.inputs / INPUT
+    return archive.is_file() and archive.stat().st_size * 2 > limit_mb(env) * 1024**2
+
+
 def save(env: StageEnvironment, *, fingerprint: str) -> str:
     """Pack the cache up for later runs; "" or why it is not kept."""
     source = folder(env)
-    limit_mb = _limit_mb(env)
+    limit = limit_mb(env)
     size_mb = size_of(source) / 1024**2
-    if size_mb > limit_mb:
+    if size_mb > limit:
         return (
-            f"the cache of {size_mb:.0f} MiB is larger than {limit_mb} MiB and is not kept; raise "
+            f"the cache of {size_mb:.0f} MiB is larger than {limit} MiB and is not kept; raise "
             f"{LIMIT_SETTING} in pressplay-settings to keep it"
         )
     (source / FINGERPRINT).write_text(f"{fingerprint}\n")
@@ -92,7 +103,8 @@ def size_of(root: Path) -> int:
     return sum(p.lstat().st_size for p in root.rglob("*") if not p.is_symlink() and p.is_file())
 
 
-def _limit_mb(env: StageEnvironment) -> int:
+def limit_mb(env: StageEnvironment) -> int:
+    """The largest cache that is kept, in MiB; 0 where none is to be. Raises Refused."""
     text = env.setting(LIMIT_SETTING, str(DEFAULT_LIMIT_MB))
     if not text.isdecimal():
         raise Refused(f"{LIMIT_SETTING} is {text!r}; write a number of MiB, 0 to keep no cache")

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from pathlib import Path, PurePosixPath
 
 from pressplay.base import redaction
+from pressplay.base.clocks import SystemClock
 from pressplay.base.errors import Refused
 
 _SECRET_NAMES = ("TOKEN", "SECRET", "PASSWORD", "PRIVATE_KEY", "API_KEY")
@@ -29,6 +31,18 @@ class Ending(IntEnum):
     UNAVAILABLE = 3
     INCONCLUSIVE = 4
     BUG = 70
+
+
+class Foreign(StrEnum):
+    """What takes time in a step and is not the pipeline's own."""
+
+    AGENT = "agent"
+    TESTS = "tests"
+    TOOLS = "tools"
+    DEPENDENCIES = "dependencies"
+    BUILD = "build"
+    START = "start"
+    LOAD = "load"
 
 
 @dataclass(frozen=True)
@@ -164,6 +178,17 @@ class StageEnvironment:
         words = [event, *(f"{key}={_word(self.redact(str(v)))}" for key, v in fields.items())]
         sys.stdout.write(" ".join(words) + "\n")
         sys.stdout.flush()
+
+    @contextmanager
+    def timed(self, what: Foreign) -> Iterator[None]:
+        """Log how long the block took and, as a Unix time, when it ended: it is not ours."""
+        clock = SystemClock()
+        begun = clock.monotonic()
+        try:
+            yield
+        finally:
+            seconds, ended = clock.monotonic() - begun, clock.now().timestamp()
+            self.log("took", what=what, seconds=f"{seconds:.3f}", ended=f"{ended:.3f}")
 
     def _folder(self, name: str, default: str) -> Path:
         given = self.get(name)

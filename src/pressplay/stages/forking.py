@@ -25,7 +25,15 @@ from pressplay.base import namespaces
 from pressplay.stages import __main__ as stages
 
 DESCRIPTORS = 4
-_ALSO = ("pressplay.base.yaml_documents", "httpcore2", "jsonschema_rs", "encodings.idna")
+_ALSO = (
+    "pressplay.base.yaml_documents",
+    "cryptography.hazmat.primitives.asymmetric.padding",
+    "cryptography.hazmat.primitives.asymmetric.rsa",
+    "cryptography.hazmat.primitives.serialization",
+    "httpcore2",
+    "jsonschema_rs",
+    "encodings.idna",
+)
 """What stages, and the libraries below them, import only when they need it."""
 _BUG = 70
 

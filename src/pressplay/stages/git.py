@@ -6,6 +6,7 @@ tree that others wrote in is never one. For bundles see `bundles`.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import tempfile
@@ -21,6 +22,7 @@ from pressplay.stages import extracting, plumbing
 _SHA = re.compile(r"[0-9a-f]{40}")
 _HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
 _LINK = b"120000"
+_REMEMBERED = 512
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,9 @@ def fetch_commit(
     shallow = [f"--depth={depth}"] if depth else []
     fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *shallow, "--", url]
     finished = plumbing.call(directory, *fetch, f"+{sha}:refs/pressplay/{sha}", url=url, auth=auth)
-    if not finished.ok and ref and not plumbing.is_passing(finished):
+    if finished.ok:
+        return
+    if ref and not plumbing.is_passing(finished):
         finished = plumbing.call(
             directory, *fetch, f"+refs/heads/{ref}:refs/pressplay/tip", url=url, auth=auth
         )
@@ -176,7 +180,7 @@ def borrow(directory: Path, objects: Path) -> None:
     alternates.write_text(f"{objects.absolute()}\n")
 
 
-# Reading commits.
+# Reading commits. What they say is the same for ever, so it is asked for once.
 
 
 def has_commit(directory: Path, sha: str) -> bool:
@@ -184,6 +188,15 @@ def has_commit(directory: Path, sha: str) -> bool:
     return plumbing.call(directory, "cat-file", "-e", f"{sha}^{{commit}}").ok
 
 
+def missing_commits(directory: Path, shas: Sequence[str]) -> tuple[str, ...]:
+    """Those of the commits that are not present."""
+    asked = "".join(f"{sha}^{{commit}}\n" for sha in shas).encode()
+    said = plumbing.must(directory, "cat-file", "--batch-check=%(objecttype)", stdin=asked)
+    answers = zip(shas, said.text().splitlines(), strict=True)
+    return tuple(sha for sha, answer in answers if answer != "commit")
+
+
+@functools.lru_cache(_REMEMBERED)
 def tree_of(directory: Path, sha: str) -> str:
     """The id of a commit's tree: equal trees are equal content."""
     return plumbing.must(directory, "rev-parse", "--verify", f"{sha}^{{tree}}").text().strip()
@@ -199,17 +212,21 @@ def merge_base(directory: Path, one: str, other: str) -> str:
     return plumbing.call(directory, "merge-base", one, other).text().strip()
 
 
+@functools.lru_cache(_REMEMBERED)
 def commits(directory: Path, *, start: str, tip: str) -> tuple[str, ...]:
     """The commits that `tip` has and `start` has not, oldest first."""
     said = plumbing.must(directory, "rev-list", "--reverse", "--topo-order", tip, f"^{start}")
     return tuple(said.text().split())
 
 
+@functools.lru_cache(_REMEMBERED)
 def line(directory: Path, *, start: str, tip: str) -> tuple[str, ...] | None:
     """The commits that lead from `start` to `tip`, oldest first, each with one parent.
 
     None where they do not simply go on from `start`: a merge, or another history.
     """
+    if start == tip:
+        return ()
     said = plumbing.must(
         directory, "rev-list", "--reverse", "--topo-order", "--parents", tip, f"^{start}"
     )
@@ -222,6 +239,7 @@ def line(directory: Path, *, start: str, tip: str) -> tuple[str, ...] | None:
     return tuple(found[1:]) if found[-1] == tip else None
 
 
+@functools.lru_cache(_REMEMBERED)
 def record(directory: Path, sha: str) -> Record:
     """Who made a commit, and its message."""
     format_ = "--format=%an%n%ae%n%cn%n%ce%n%B"
@@ -230,6 +248,7 @@ def record(directory: Path, sha: str) -> Record:
     return Record(Identity(name, email), Identity(committer, committer_email), message)
 
 
+@functools.lru_cache(_REMEMBERED)
 def changes(directory: Path, old: str, new: str) -> tuple[Change, ...]:
     """What differs between two commits; a renamed file is one deletion and one addition."""
     said = plumbing.must(

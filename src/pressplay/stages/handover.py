@@ -47,6 +47,8 @@ class Context:
 
     `title` is a stranger's text. `kind` is the kind of agent that was asked for, empty where
     nobody did; then a program that is mounted decides, and at last `default_kind`.
+    `base_is_default` says whether the base is the default branch's: any other may be what an agent
+    wrote, and leaves nothing behind for other runs.
     """
 
     role: str
@@ -65,6 +67,7 @@ class Context:
     default_kind: str
     timeout_s: int
     policy: policy.Record
+    base_is_default: bool = False
 
     @property
     def identity(self) -> git.Identity:

@@ -42,6 +42,8 @@ _SETTINGS = {
     "core.askPass": "",
     "core.quotePath": "false",
     "core.commitGraph": "false",
+    # Our git directories end with their step; what must outlive it is in a bundle or on the forge.
+    "core.fsync": "none",
     "credential.helper": "",
     "init.templateDir": "",
     "init.defaultBranch": "main",

@@ -76,7 +76,10 @@ def run(env: StageEnvironment) -> Outcome:
         rules = _policy(directory, subject.base_sha)
         notes = tuple(_notes(forge, asked, subject, directory=directory))
         context = _context(env, asked, subject, rules=rules, role=role)
-        context = dataclasses.replace(context, title=_title(notes))
+        default = forge.repository(asked.owner, asked.repo).default_branch
+        context = dataclasses.replace(
+            context, title=_title(notes), base_is_default=subject.base_ref == default
+        )
         _check_task(context, notes)
         tips = {handover.BASE: context.base_sha, handover.HEAD: context.head_sha}
         bundles.write(directory, env.out / handover.SOURCE, tips=tips)
@@ -175,9 +178,11 @@ def _fetch(env: StageEnvironment, asked: Asked, subject: Subject, *, directory: 
     url, token = connections.clone_url(env, asked.owner, asked.repo), connections.read_token(env)
     ref = "" if subject.fork else subject.start_ref
     git.fetch_commit(directory, url=url, sha=subject.start, ref=ref, auth=token)
-    if not git.has_commit(directory, subject.base_sha):
+    if subject.base_sha != subject.start and not git.has_commit(directory, subject.base_sha):
         git.fetch_commit(directory, url=url, sha=subject.base_sha, ref=subject.base_ref, auth=token)
-    if not subject.pull and git.is_ancestor(directory, subject.start, asked.sha):
+    if subject.pull:
+        return subject
+    if subject.start == asked.sha or git.is_ancestor(directory, subject.start, asked.sha):
         return dataclasses.replace(subject, start=asked.sha, start_ref=asked.ref)
     return subject
 

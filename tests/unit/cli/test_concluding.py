@@ -35,6 +35,39 @@ def test_a_command_ends_as_the_stage_that_decided(
     assert concluding.exit_code(workflow, [], decision=decision) == code
 
 
+@pytest.mark.parametrize(
+    ("seal", "said", "code"),
+    [
+        ({"phase": "Succeeded", "outputs": {"exitCode": "0"}}, "", 0),
+        ({"phase": "Failed", "outputs": {"exitCode": "70"}, "message": "a bug"}, "a bug", 70),
+        ({"phase": "Failed", "message": "Secret x not found"}, "Secret x not found", 2),
+    ],
+)
+def test_a_run_whose_proof_was_not_sealed_says_so_and_is_no_success(
+    seal: dict[str, Any], said: str, code: int
+) -> None:
+    whole = {"phase": seal["phase"], "message": "retryStrategy.expression evaluated to false"}
+    nodes = {
+        "s": {"type": "Retry", "templateName": "seal", **whole},
+        "s(0)": {"type": "Pod", "templateName": "seal", **seal},
+    }
+    workflow = {"metadata": {"name": "r"}, "status": {"phase": "Succeeded", "nodes": nodes}}
+    assert concluding.exit_code(workflow, [], decision="proceed") == code
+    reason = concluding.reason_of(workflow, said="")
+    assert reason == (f"The proof was not sealed: {said}" if said else "")
+
+
+def test_a_request_that_was_not_taken_is_bad_input() -> None:
+    invalid = {"status": {"reason": "Invalid"}}
+    assert concluding.exit_code(_ended("Failed"), [invalid], decision="proceed") == 2
+
+
+def test_what_an_init_container_said_is_told_without_the_engines_words() -> None:
+    message = "prepare(0): init container token: Error (exit code 2): Error: The App has no key"
+    node = {"name": "r.a", "type": "Pod", "phase": "Failed", "message": message}
+    assert concluding.reasons({"status": {"nodes": {"n": node}}}, "r") == ["The App has no key"]
+
+
 def test_what_a_request_says_of_its_own_end_counts() -> None:
     reasons = ("Failed", "Unavailable")
     (_, unavailable) = [{"status": {"reason": each}} for each in reasons]

@@ -10,13 +10,14 @@ from pressplay.cli import demo
 PROGRAMS = (*rust_programs.NEEDED, "cc")
 
 
-def machine(folder: Path, *, lacking: str = "") -> dict[str, str]:
+def machine(folder: Path, *, lacking: str = "", version: str = "1.63.0") -> dict[str, str]:
     """The environment of a machine with Rust's programs but one."""
+    answer = f'[ "$1" = --version ] && echo "rustc {version}" || echo {folder}'
     for name in PROGRAMS:
         if name != lacking:
             path = folder / "bin" / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(f"#!/bin/sh\necho {folder}\n")
+            path.write_text(f"#!/bin/sh\n{answer}\n")
             path.chmod(0o755)
     return {"PATH": str(folder / "bin")}
 
@@ -44,6 +45,19 @@ def test_python_is_taken_where_something_lacks_and_says_what(
     assert language == "python"
     assert why.startswith("Python, because ")
     assert said in why
+
+
+def test_python_is_taken_where_cargo_is_too_old_for_the_sample(tmp_path: Path) -> None:
+    language, why = demo.choose(None, machine(tmp_path, version="1.56.1 (59eed8a2a 2021-11-01)"))
+    assert language == "python"
+    assert why == (
+        "Python, because cargo is here, but Rust 1.56 is older than Rust 1.63 (rustup update)"
+    )
+
+
+@pytest.mark.parametrize("version", ["1.63.0", "1.95.0-nightly", "2.0.0", "of my own"])
+def test_a_version_that_is_new_enough_or_unknown_is_taken(tmp_path: Path, version: str) -> None:
+    assert demo.choose(None, machine(tmp_path, version=version))[0] == "rust"
 
 
 @pytest.mark.parametrize("wanted", demo.SAMPLES)

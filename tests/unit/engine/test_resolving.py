@@ -30,11 +30,18 @@ _SCOPE = Scope(
         ("{{custom.variable}}", "{{custom.variable}}"),
         ("{{=item.name}}", "{{=item.name}}"),
         ("{{inputs.parameters.gone}}", "{{inputs.parameters.gone}}"),
-        ("{{=nil}}", "{{=nil}}"),
+        ("{{=item.name ?? nil}}", "{{=item.name ?? nil}}"),
+        ("{{ x{{workflow.name}}", "{{ xwf"),
+        ("{{ x{{=1 + 1}}", "{{ x{{=1 + 1}}"),
     ],
 )
 def test_tags_are_filled_in_as_argo_does(text: str, filled: str) -> None:
     assert resolving.substitute_text(text, _SCOPE) == filled
+
+
+def test_an_expression_that_has_all_it_names_and_yields_nothing_is_refused() -> None:
+    with pytest.raises(Unresolved, match=r"unable to substitute \{\{=nil\}\}"):
+        resolving.substitute_text("{{=nil}}", _SCOPE)
 
 
 def test_a_known_tag_without_a_value_is_refused_where_it_must_be_there() -> None:

@@ -147,6 +147,22 @@ async def test_a_script_runs_its_source_and_its_output_is_the_result(bench: Benc
     assert outcome.outputs.result == "first\n2"
 
 
+async def test_an_init_container_that_fails_gives_its_exit_code_and_its_last_words(
+    bench: Bench,
+) -> None:
+    script = "echo minting; echo no key >&2; exit 3"
+    init = {
+        "name": "token",
+        "image": "x",
+        "command": ["sh", "-c", script],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+    outcome = await bench.run(_shell("true", initContainers=[init]))
+    assert outcome.phase is Phase.FAILED
+    assert outcome.outputs.exit_code == "3"
+    assert outcome.message == "init container token: Error (exit code 3): minting\nno key"
+
+
 async def test_a_deadline_ends_the_pod_in_argos_words(bench: Bench) -> None:
     outcome = await bench.run(_shell("sleep 30", activeDeadlineSeconds=0.2))
     assert outcome.phase is Phase.FAILED

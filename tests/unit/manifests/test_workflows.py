@@ -46,6 +46,20 @@ def test_argo_accepts_every_shipped_workflow(version: str) -> None:
     }
 
 
+def test_every_step_hands_out_why_it_failed() -> None:
+    silent = {"coderun-run/warm"}  # whose failing costs nothing but time
+    steps = {name: step for name, step in _steps() if "container" in step}
+    telling = {
+        name
+        for name, step in steps.items()
+        for each in step.get("outputs", {}).get("parameters", ())
+        if each["name"] == "reason" and each["valueFrom"] == {"path": "/out/reason", "default": ""}
+    }
+    assert set(steps) - telling == silent
+    inits = [each for step in steps.values() for each in step.get("initContainers", ())]
+    assert {each["terminationMessagePolicy"] for each in inits} == {"FallbackToLogsOnError"}
+
+
 @pytest.mark.parametrize("version", _VERSIONS)
 @pytest.mark.parametrize(
     ("path", "value"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from pathlib import Path
 
 import pytest
 
 from pressplay.base.errors import Refused
-from pressplay.stages.environment import StageEnvironment
+from pressplay.stages.environment import Foreign, StageEnvironment
 
 TOKEN = "ghp_" + "a" * 36
 
@@ -99,3 +101,27 @@ def test_a_log_line_is_one_line_of_words(
 
 def test_variables_do_not_show_in_a_trace(env: StageEnvironment) -> None:
     assert "plain-looking-value" not in repr(env)
+
+
+def test_what_is_not_ours_says_how_long_it_took_and_when_it_ended(
+    env: StageEnvironment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = time.time()
+    with env.timed(Foreign.TESTS):
+        time.sleep(0.02)
+    found = re.fullmatch(r"took what=tests seconds=([\d.]+) ended=([\d.]+)\n", _said(capsys))
+    assert found is not None
+    assert 0.02 <= float(found[1]) <= time.time() - before + 0.001
+    assert before <= float(found[2]) <= time.time() + 0.001
+
+
+def test_the_time_of_what_failed_is_told_too(
+    env: StageEnvironment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(Refused), env.timed(Foreign.AGENT):
+        raise Refused("no")
+    assert _said(capsys).startswith("took what=agent seconds=0.0")
+
+
+def _said(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().out

@@ -11,18 +11,33 @@ from pressplay.engine.expressions.functions import Function, table
 
 
 def _jsonpath(document: str, path: str) -> object:
-    """The value at the path, or the list of values if the path can name several."""
+    """The value at the path, or the list of values if the path can name several.
+
+    Up to the first step that can, every step must lead somewhere.
+    """
     value = encoding.from_json(document)
     try:
-        steps = paths.parse(path)
-        found = paths.find(value, steps)
+        steps = _steps(path)
+        single = next((n for n, step in enumerate(steps) if not step.is_single), len(steps))
+        found = paths.find(value, steps[:single])
+        if not found or not _fits(found[0], steps[single:]):
+            raise Fault(f"jsonpath: {path} is not in the document")
+        return found[0] if single == len(steps) else paths.find(found[0], steps[single:])
     except Refused as error:
         raise Fault(str(error)) from error
-    if not all(step.is_single for step in steps):
-        return found
-    if not found:
-        raise Fault(f"jsonpath: {path} is not in the document")
-    return found[0]
+
+
+def _steps(path: str) -> tuple[paths.Step, ...]:
+    if not path.strip().startswith(("$", "@")):
+        raise Fault(f"jsonpath: {path} must begin with $")
+    return paths.parse(path)
+
+
+def _fits(value: object, steps: tuple[paths.Step, ...]) -> bool:
+    """Whether the first of the steps can be taken from this value."""
+    if not steps or steps[0].is_deep:
+        return True
+    return isinstance(value, list | dict if steps[0].key is None else list)
 
 
 FUNCTIONS: Mapping[str, Function] = table(

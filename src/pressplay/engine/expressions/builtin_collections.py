@@ -60,11 +60,11 @@ def _concat(*arrays: list[object]) -> list[object]:
     return [each for array in arrays for each in array]
 
 
-def _from_pairs(pairs: list[object]) -> dict[str, object]:
-    made: dict[str, object] = {}
+def _from_pairs(pairs: list[object]) -> values.AnyMap:
+    made = values.AnyMap()
     for pair in pairs:
         match pair:
-            case [str() as key, value]:
+            case [key, value] if not isinstance(key, list | dict):
                 made[key] = value
             case _:
                 raise Fault("fromPairs takes pairs such as [['name', value]]")

@@ -85,7 +85,9 @@ class Function:
         if isinstance(argument, _PYTHON.get(kind, ())) and (
             kind == "bool" or not isinstance(argument, bool)
         ):
-            return argument
+            if not self.lenient or kind != "map" or argument.__class__ is dict:
+                return argument
+            raise Fault(f"{self.name}: argument {number + 1} must be a map of texts to anything")
         wanted = "number" if kind == "count" else kind
         raise Fault(
             f"{self.name}: argument {number + 1} must be {wanted}, not {values.kind_of(argument)}"

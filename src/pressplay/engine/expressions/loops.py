@@ -5,7 +5,7 @@ Source: the chapters "Predicate" and "Array Functions" of expr-lang's language d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cmp_to_key
 
@@ -98,7 +98,7 @@ def _group(sweep: Sweep) -> object:
         if isinstance(key, list | dict):
             raise Fault(f"groupBy cannot group by {values.kind_of(key)}")
         groups.setdefault(key, []).append(each)
-    return groups
+    return values.AnyMap(groups)
 
 
 def _sum(sweep: Sweep) -> object:
@@ -136,4 +136,6 @@ LOOPS: Mapping[str, Callable[[Sweep], object]] = {
     "reduce": _reduce,
 }
 WITHOUT_CLOSURE = frozenset({"count", "sum"})
+POINTERS: Mapping[str, Container[str]] = {"map": {"index"}, "reduce": {"index", "acc"}}
+"""What a closure may name besides `#`, by the function that runs it."""
 WITH_EXTRA = frozenset({"sortBy", "reduce"})

@@ -12,7 +12,13 @@ from pressplay.engine.expressions import library, operators, regex, syntax
 from pressplay.engine.expressions.errors import Fault
 from pressplay.engine.expressions.functions import Function
 from pressplay.engine.expressions.lexing import WORDS, Kind, Token
-from pressplay.engine.expressions.loops import LOOPS, WITH_EXTRA, WITHOUT_CLOSURE, Loop
+from pressplay.engine.expressions.loops import (
+    LOOPS,
+    POINTERS,
+    WITH_EXTRA,
+    WITHOUT_CLOSURE,
+    Loop,
+)
 from pressplay.engine.expressions.operators import Matches, Range
 from pressplay.engine.expressions.pratt import Parser, Power
 from pressplay.engine.expressions.syntax import Literal, Member, Name, Node, Pointer
@@ -25,7 +31,7 @@ class ExprParser(Parser):
 
     def __init__(self, tokens: Sequence[Token]) -> None:
         super().__init__(tokens, operators.POWERS)
-        self._closures = 0
+        self._closures: tuple[str, ...] = ()
         self._names: tuple[str, ...] = ()
         self._fallback: Node | None = None
 
@@ -200,7 +206,7 @@ class ExprParser(Parser):
         name = ""
         if self.accept("#") and self.token.kind is Kind.NAME:
             name = self.take().text
-        if name not in ("", "index", "acc"):
+        if name and name not in POINTERS.get(self._closures[-1], ()):
             raise Fault(f"unknown pointer #{name}", position=position)
         return Pointer(name, position)
 
@@ -249,7 +255,7 @@ class ExprParser(Parser):
     def _piped(self, value: Node) -> Node:
         name = self.token
         self._name()
-        return self._postfix(self._call(name, value))
+        return self._call(name, value)
 
     def _call(self, name: Token, *first: Node) -> Node:
         if name.text in LOOPS:
@@ -322,7 +328,7 @@ class ExprParser(Parser):
         if name.text not in WITHOUT_CLOSURE or not self.token.is_operator(")"):
             if not first:
                 self.expect(",")
-            body = self._closure()
+            body = self._closure(name.text)
         size = 1 + self.index - start
         extra = None
         if name.text in WITH_EXTRA and self.accept(",") and not self.token.is_operator(")"):
@@ -331,10 +337,11 @@ class ExprParser(Parser):
         self.expect(")")
         return Loop(name.text, source, body, size, extra, name.position)
 
-    def _closure(self) -> Node:
-        self._closures += 1
+    def _closure(self, loop: str) -> Node:
+        outer = self._closures
+        self._closures = (*outer, loop)
         inside = self._block() if self.token.is_operator("{") else self.expression(0)
-        self._closures -= 1
+        self._closures = outer
         return inside
 
 

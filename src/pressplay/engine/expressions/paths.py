@@ -72,7 +72,7 @@ def _key(match: re.Match[str]) -> str | int | slice | None:
 
 
 def find(value: object, steps: tuple[Step, ...]) -> list[object]:
-    """All values at the path, in the order of the document; none if it leads nowhere."""
+    """All values at the path, those of a map in the order of its keys; none if it leads nowhere."""
     found = [value]
     for step in steps:
         found = [each for start in found for each in _take(start, step)]
@@ -88,11 +88,9 @@ def _take(value: object, step: Step) -> Iterator[object]:
             case dict(), str() as key if key in start:
                 yield start[key]
             case dict(), None:
-                yield from start.values()
+                yield from _values_of(start)
             case list(), int() as index if -len(start) <= index < len(start):
                 yield start[index]
-            case list(), str() as key if key.isdigit() and int(key) < len(start):
-                yield start[int(key)]
             case list(), slice() as part:
                 yield from start[part]
             case list(), None:
@@ -101,8 +99,14 @@ def _take(value: object, step: Step) -> Iterator[object]:
                 pass
 
 
+def _values_of(mapping: dict[str, object]) -> list[object]:
+    return [mapping[key] for key in sorted(mapping)]
+
+
 def _all_below(value: object) -> Iterator[object]:
     yield value
-    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    inside = _values_of(value) if isinstance(value, dict) else value
+    if not isinstance(inside, list):
+        return
     for each in inside:
         yield from _all_below(each)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from pressplay.engine.expressions.errors import Fault
-from pressplay.engine.expressions.values import Duration, kind_of
+from pressplay.engine.expressions.values import AnyMap, Duration, kind_of
 
 # encoding/json escapes what could end a script element of HTML, and two line separators.
 _JSON_ESCAPES = {
@@ -106,6 +106,8 @@ class _Encoder:
             case list():
                 items = ((None, each) for each in value)
                 self._items(items, line, brackets="[]", empty=not value)
+            case AnyMap():
+                raise Fault("a map with keys of any kind, as of groupBy, has no JSON form")
             case dict():
                 pairs = ((to_text(key), value[key]) for key in _sorted(value))
                 self._items(pairs, line, brackets="{}", empty=not value)

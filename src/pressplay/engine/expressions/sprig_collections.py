@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from pressplay.engine.expressions import builtin_collections, encoding, printing, values
+from pressplay.engine.expressions import (
+    builtin_collections,
+    encoding,
+    printing,
+    sprig_numbers,
+    values,
+)
 from pressplay.engine.expressions.errors import Fault
 from pressplay.engine.expressions.functions import Function, table
 
@@ -58,7 +64,7 @@ def _dig(*arguments: object) -> object:
     if not path:
         raise Fault("dig needs at least one key, a default and a dict")
     for key in path:
-        if not isinstance(value, dict):
+        if value.__class__ is not dict:
             raise Fault(f"dig: {values.kind_of(value)} is no dict")
         if key not in value:
             return default
@@ -90,7 +96,7 @@ def _merged(into: Dict, other: Dict, *, overwrite: bool) -> Dict:
         there = made.get(key)
         if isinstance(there, dict) and isinstance(value, dict):
             made[key] = _merged(there, value, overwrite=overwrite)
-        elif overwrite or is_empty(there):
+        elif overwrite or (value is not None and is_empty(there)):
             made[key] = value
     return made
 
@@ -107,8 +113,10 @@ def _without(items: list[object], *unwanted: object) -> list[object]:
     return [each for each in items if not _has(each, list(unwanted))]
 
 
-def _slice(items: list[object], start: int = 0, stop: int | None = None) -> list[object]:
-    end = len(items) if stop is None else stop
+def _slice(items: list[object], *limits: object) -> list[object] | None:
+    if not items:
+        return None
+    start, end = [*map(sprig_numbers.to_int, limits), *(0, len(items))[len(limits) :]]
     if not 0 <= start <= end <= len(items):
         raise Fault(f"slice: {start} to {end} lies outside of the list")
     return items[start:end]
@@ -122,6 +130,13 @@ def _chunk(size: int, items: list[object]) -> list[object]:
 
 def _keys(*dicts: Dict) -> list[str]:
     return [key for each in dicts for key, _ in builtin_collections.sorted_items(each)]
+
+
+def _json_or_empty(value: object, *, indent: str = "") -> str:
+    try:
+        return printing.to_json(value, indent=indent)
+    except Fault:
+        return ""
 
 
 def _kind(value: object) -> str:
@@ -141,11 +156,9 @@ _LISTS: Mapping[str, Callable[..., object]] = {
     "uniq(array)": builtin_collections.unique,
     "without(array, any*)": _without,
     "has(any, any)": _has,
-    "slice(array, int?, int?)": _slice,
+    "slice(array, any?, any?)": _slice,
     "chunk(int, array)": _chunk,
     "compact(array)": lambda items: [each for each in items if not is_empty(each)],
-    "toJson(any)": printing.to_json,
-    "toPrettyJson(any)": lambda value: printing.to_json(value, indent="  "),
     "toRawJson(any)": lambda value: printing.to_json(value, html=False),
     "merge(map, map*)": _merge,
     "mergeOverwrite(map, map*)": _merge_overwrite,
@@ -156,6 +169,10 @@ FUNCTIONS: Mapping[str, Function] = table(
     {
         **_LISTS,
         **{f"must{each[0].upper()}{each[1:]}": body for each, body in _LISTS.items()},
+        "toJson(any)": _json_or_empty,
+        "toPrettyJson(any)": lambda value: _json_or_empty(value, indent="  "),
+        "mustToJson(any)": printing.to_json,
+        "mustToPrettyJson(any)": lambda value: printing.to_json(value, indent="  "),
         "list(any*)": lambda *items: list(items),
         "tuple(any*)": lambda *items: list(items),
         "concat(array*)": lambda *lists: [each for items in lists for each in items],

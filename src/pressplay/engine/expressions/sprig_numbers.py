@@ -81,12 +81,19 @@ def _decimal(
     operation: Callable[[Decimal, Decimal], Decimal],
 ) -> Callable[..., float]:
     def folded(first: object, *others: object) -> float:
-        total = Decimal(repr(to_float(first)))
+        total = _exact(first)
         for each in others:
-            total = operation(total, Decimal(repr(to_float(each))))
+            total = operation(total, _exact(each))
         return float(total)
 
     return folded
+
+
+def _exact(value: object) -> Decimal:
+    number = to_float(value)
+    if not math.isfinite(number):
+        raise Fault(f"{printing.to_text(number)} is no decimal number")
+    return Decimal(repr(number))
 
 
 def _decimal_quotient(above: Decimal, below: Decimal) -> Decimal:

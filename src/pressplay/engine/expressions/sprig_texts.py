@@ -18,10 +18,11 @@ import zlib
 from collections.abc import Callable, Mapping
 
 from pressplay.base import ids
-from pressplay.engine.expressions import builtin_texts, encoding, printing, regex
+from pressplay.engine.expressions import builtin_texts, encoding, printing, regex, values
 from pressplay.engine.expressions.errors import Fault
 from pressplay.engine.expressions.functions import Function, Run, table
 
+_BLANKS = re.compile("[\t-\r \x85\xa0]")
 _WORD_START = re.compile(r"(^|\s)(\S)")
 
 
@@ -31,6 +32,15 @@ def texts_of(value: object) -> list[str]:
         return []
     items = value if isinstance(value, list) else [value]
     return [printing.to_text(each) for each in items if each is not None]
+
+
+def _bytewise(text: str) -> str:
+    """Each byte as a letter of its own, which is how two of sprig's functions misread letters."""
+    return text.encode(errors="replace").decode("latin-1")
+
+
+def _trimmed(characters: str, text: str) -> str:
+    return builtin_texts.strip(text, characters)
 
 
 def _title(text: str) -> str:
@@ -71,8 +81,8 @@ def _abbreviated(width: int, text: str) -> str:
     return text if width < 4 or len(text) <= width else f"{text[: width - 3]}..."
 
 
-def _numbered(parts: list[str]) -> dict[str, str]:
-    return {f"_{number}": part for number, part in enumerate(parts)}
+def _numbered(parts: list[str]) -> values.TextMap:
+    return values.TextMap((f"_{number}", part) for number, part in enumerate(parts))
 
 
 def _joined(run: Run, separator: str, value: object) -> str:
@@ -166,9 +176,8 @@ FUNCTIONS: Mapping[str, Function] = {
     **table(
         {
             "trim(string)": str.strip,
-            "trimAll(string, string)": lambda characters, text: builtin_texts.strip(
-                text, characters
-            ),
+            "trimAll(string, string)": _trimmed,
+            "trimall(string, string)": _trimmed,
             "trimSuffix(string, string)": lambda suffix, text: text.removesuffix(suffix),
             "trimPrefix(string, string)": lambda prefix, text: text.removeprefix(prefix),
             "upper(string)": builtin_texts.upper,
@@ -178,8 +187,10 @@ FUNCTIONS: Mapping[str, Function] = {
                 lambda match: match[1] + match[2].lower(), text
             ),
             "swapcase(string)": str.swapcase,
-            "nospace(string)": lambda text: "".join(text.split()),
-            "initials(string)": lambda text: "".join(word[0] for word in text.split()),
+            "nospace(string)": lambda text: (
+                _BLANKS.sub("", _bytewise(text)) if _BLANKS.search(_bytewise(text)) else text
+            ),
+            "initials(string)": lambda text: "".join(_bytewise(word)[0] for word in text.split()),
             "trunc(int, string)": _truncated,
             "abbrev(int, string)": _abbreviated,
             "substr(int, int, string)": _substring,
@@ -198,7 +209,9 @@ FUNCTIONS: Mapping[str, Function] = {
             ),
             "toString(any)": printing.to_text,
             "toStrings(any)": texts_of,
-            "sortAlpha(any)": lambda value: sorted(texts_of(value)),
+            "sortAlpha(any)": lambda value: (
+                sorted(texts_of(value)) if isinstance(value, list) else [printing.to_text(value)]
+            ),
             "splitList(string, string)": lambda separator, text: builtin_texts.split(
                 text, separator
             ),

@@ -126,6 +126,10 @@ class Member(Node):
 
 
 def _fetch(base: object, key: object) -> object:
+    if isinstance(base, values.AnyMap) and not isinstance(key, list | dict):
+        return base.get(key)
+    if isinstance(base, values.TextMap) and isinstance(key, str):
+        return base.get(key, "")
     if isinstance(base, list):
         index = values.to_int(key)
         if -len(base) <= index < len(base):

@@ -27,6 +27,14 @@ class Duration:
         return timedelta(microseconds=self.nanoseconds // 1000)
 
 
+class AnyMap(dict[object, object]):
+    """A map with keys of any kind, as groupBy and fromPairs make it: it has no JSON form."""
+
+
+class TextMap(dict[str, object]):
+    """A map that holds nothing but texts, as sprig's split makes it: a missing one is empty."""
+
+
 _KINDS: Mapping[type, str] = {
     type(None): "nil",
     bool: "bool",
@@ -35,6 +43,8 @@ _KINDS: Mapping[type, str] = {
     str: "string",
     list: "array",
     dict: "map",
+    AnyMap: "map",
+    TextMap: "map",
     datetime: "time.Time",
     Duration: "time.Duration",
 }

@@ -30,6 +30,7 @@ KEEP_LIMIT = 64 * 1024
 _BURST = 16
 """Most overdue requests that leave in one go, before answers are looked at again."""
 
+_LOOK_AGAIN_S = 0.1
 _KEEP_ALIVE_S = 1.0
 """Idle connections are dropped before a server would: a race there would look like a failure."""
 
@@ -163,6 +164,15 @@ class Client:
         return (self._loop.time() - self._start) * 1000
 
 
+async def until_reachable(plan: Plan, *, longest_s: float) -> None:
+    """Wait until somebody listens at every address of the plan, or for `longest_s` seconds."""
+    addresses = sorted({target.address.connect for target in plan.targets})
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(longest_s):
+            for address in addresses:
+                await _until_reachable(address)
+
+
 @contextlib.asynccontextmanager
 async def open_client(plan: Plan) -> AsyncIterator[Client]:
     """A client with a pool of its own; without cookies, proxies or redirects."""
@@ -174,6 +184,18 @@ async def open_client(plan: Plan) -> AsyncIterator[Client]:
         headers={"User-Agent": "pressplay-acceptance"},
     ) as session:
         yield Client(plan, session)
+
+
+async def _until_reachable(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+        except OSError:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        else:
+            writer.close()
+            return
 
 
 def _prepared(target: Target) -> _Request:

@@ -17,10 +17,15 @@ from pressplay.evidence.targets import Urls
 from pressplay.stages.acceptance import loading
 from pressplay.stages.acceptance.keeping import Keeper
 from pressplay.stages.acceptance.loading import Result
-from pressplay.stages.environment import Ending, Outcome, StageEnvironment
+from pressplay.stages.environment import Ending, Foreign, Outcome, StageEnvironment
 
 TIME_LIMIT_S = 160
 """Longest that the load may take: the step's deadline is 180 s, and the rest takes its time too."""
+
+COMING_UP_S = 10.0
+"""How long a preview may take to come up again where the server that ran it was started anew: the
+step is repeated at that moment, too. What never comes up is measured as it is.
+"""
 
 _ENDINGS = {
     Verdict.PASS: Ending.PASS,
@@ -121,9 +126,11 @@ class _Log:
 async def _probe(env: StageEnvironment, plan: Plan, urls: Urls) -> Judgement:
     """Look after look, until the samples settle the verdict."""
     log = _Log(env, Keeper(plan))
+    await loading.until_reachable(plan, longest_s=COMING_UP_S)
     async with loading.open_client(plan) as client:
         for look in range(1, len(plan.counts) + 1):
-            await client.send_look(look, log.observe)
+            with env.timed(Foreign.LOAD):
+                await client.send_look(look, log.observe)
             log.write()
             taken = [result.sample for result in log.results]
             judgement = judging.judge(taken, acceptance=plan.acceptance, urls=urls)

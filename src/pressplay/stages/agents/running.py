@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pressplay.base import clocks, files
+from pressplay.base import clocks
 from pressplay.base.clocks import SystemClock
 from pressplay.base.errors import PressplayError, Refused
 from pressplay.stages import asking, children, git, handover, limits, relaying
@@ -21,7 +21,7 @@ from pressplay.stages.agents import claude, command, furnishing, port, scripted,
 from pressplay.stages.agents.furnishing import Furnished, Furnisher
 from pressplay.stages.agents.port import Agent, Job, Worked
 from pressplay.stages.agents.results import Result, WorkOutcome
-from pressplay.stages.environment import Outcome, StageEnvironment
+from pressplay.stages.environment import Foreign, Outcome, StageEnvironment
 from pressplay.stages.handover import Context
 from pressplay.stages.toolchains import replaying
 from pressplay.stages.transcripts import Transcript
@@ -132,8 +132,7 @@ def _agents(
     """A model's or an operator's program works in the workspace."""
     kind = choose_kind(context, env.agent_dir)
     request = asking.read_request(env)
-    source = files.beneath(env.inputs, handover.SOURCE)
-    workspaces.make(env.workspace, source=source, context=context)
+    workspaces.make(env.workspace, source=directory, context=context)
     furnisher = Furnisher(env=env, context=context, transcript=transcript)
     with tempfile.TemporaryDirectory() as home, relaying.carried(env) as carried:
         furnished = Furnished({})
@@ -157,7 +156,8 @@ def _agents(
             limits=limits.of_request(request).tighter(limits.of_policy(context.policy.policy)),
         )
         env.log("agent_started", role=context.role, kind=kind, timeout_s=job.timeout_s)
-        worked = AGENTS[kind](job, transcript)
+        with env.timed(Foreign.AGENT):
+            worked = AGENTS[kind](job, transcript)
         # The meter's word stands above the agent's own.
         worked = dataclasses.replace(worked, cost={**worked.cost, **relaying.read_cost(env)})
     workspaces.ignore(directory, furnished.litter)

@@ -8,6 +8,7 @@ objects as data; everything else is looked at from a git directory of ours.
 from __future__ import annotations
 
 import re
+import shutil
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,13 +45,16 @@ class Collected:
 
 
 def make(workspace: Path, *, source: Path, context: Context) -> None:
-    """Check out the head on the run's branch; the base is there as `origin/BASE`."""
+    """Check out the head on the run's branch; the base is there as `origin/BASE`.
+
+    `source` is our own git directory. What it holds is copied: the agent may write in its own.
+    """
     if workspace.is_symlink() or (workspace.is_dir() and any(workspace.iterdir())):
         raise Refused(f"The workspace {workspace} is not empty; start the step in a fresh one")
     workspace.mkdir(parents=True, exist_ok=True)
     own = workspace / ".git"
     git.init(own, bare=False)
-    bundles.take(own, source)
+    shutil.copytree(source / "objects" / "pack", own / "objects" / "pack", dirs_exist_ok=True)
     refs = {
         f"refs/remotes/origin/{context.base_ref}": context.base_sha,
         f"refs/heads/{context.branch}": context.head_sha,

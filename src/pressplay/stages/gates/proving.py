@@ -17,6 +17,7 @@ from pathlib import Path
 from pressplay.base import files
 from pressplay.base.errors import Refused
 from pressplay.stages import git
+from pressplay.stages.environment import Foreign
 from pressplay.stages.gates import rules
 from pressplay.stages.gates.cases import Case
 from pressplay.stages.gates.summaries import Criterion
@@ -136,13 +137,14 @@ class _Proof:
 
     def _run(self, tree: Path, report: str, *, timeout_s: float = TESTS_S) -> TestResult:
         self._transcript.say(f"new tests, {report.removesuffix('.xml')}: {', '.join(self._tests)}")
-        return self._toolchain.test(
-            tree,
-            junit=self._case.scratch / "proof" / report,
-            timeout_s=self._case.seconds_left(at_most=timeout_s),
-            transcript=self._transcript,
-            paths=self._tests,
-        )
+        with self._case.env.timed(Foreign.TESTS):
+            return self._toolchain.test(
+                tree,
+                junit=self._case.scratch / "proof" / report,
+                timeout_s=self._case.seconds_left(at_most=timeout_s),
+                transcript=self._transcript,
+                paths=self._tests,
+            )
 
 
 def _place(tree: Path, change: Change, content: bytes) -> None:

@@ -126,7 +126,10 @@ def judge_tests_only(changes: Sequence[Change], patterns: Sequence[str]) -> Iter
     for change in changes:
         if not matches(change.path, patterns):
             allowed = ", ".join(patterns)
-            yield f"{_shown(change.path)} is outside of what QA may change ({allowed})"
+            yield (
+                f"{_shown(change.path)} is outside of what QA may change ({allowed}); if it is a "
+                "test, add its folder to qa.paths in .pressplay.yaml on the base branch"
+            )
 
 
 def is_link(change: Change) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pressplay.base import clocks
 from pressplay.base.errors import Refused
 from pressplay.stages import git
+from pressplay.stages.environment import Foreign
 from pressplay.stages.gates import proving, summaries
 from pressplay.stages.gates.cases import Case
 from pressplay.stages.gates.summaries import Criterion, Summary
@@ -38,12 +39,13 @@ def judge(case: Case) -> tuple[str, ...]:
         # What the head asks for is the head's own doing, as a test that fails is.
         return (f"the head's dependencies cannot be had: {error}",)
     transcript.say(f"all tests on the head {case.tip[:10]}")
-    suite = toolchain.test(
-        head,
-        junit=case.scratch / "proof" / "head.xml",
-        timeout_s=case.seconds_left(at_most=SUITE_S),
-        transcript=transcript,
-    )
+    with case.env.timed(Foreign.TESTS):
+        suite = toolchain.test(
+            head,
+            junit=case.scratch / "proof" / "head.xml",
+            timeout_s=case.seconds_left(at_most=SUITE_S),
+            transcript=transcript,
+        )
     criteria = [_suite_criterion(suite)]
     if not criteria[0].why and case.context.policy.policy.qa.must_fail_on_base:
         criteria.append(proving.must_fail_on_base(case, toolchain, transcript=transcript))

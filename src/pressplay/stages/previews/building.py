@@ -16,7 +16,7 @@ from pressplay.api.policy import Policy
 from pressplay.base import processes
 from pressplay.base.errors import Refused
 from pressplay.stages import asking, children, relaying
-from pressplay.stages.environment import Ending, Outcome, StageEnvironment
+from pressplay.stages.environment import Ending, Foreign, Outcome, StageEnvironment
 from pressplay.stages.previews import archives, recorded
 from pressplay.stages.relaying import Carried
 from pressplay.stages.toolchains.port import Toolchain
@@ -80,13 +80,14 @@ def _build(env: StageEnvironment, rules: Policy, *, transcript: Transcript) -> s
         transcript.say(f"$ {' '.join(command)}")
         before = len(transcript.text().splitlines())
         more = {**found.variables, **carried.registry_variables(), "PRESSPLAY_PREVIEW": "1"}
-        code = processes.stream(
-            command,
-            env=children.variables(path=preparer.path, home=Path(home), more=more),
-            cwd=tree,
-            timeout_s=BUILD_S,
-            on_output=transcript.feed,
-        )
+        with preparer.env.timed(Foreign.BUILD):
+            code = processes.stream(
+                command,
+                env=children.variables(path=preparer.path, home=Path(home), more=more),
+                cwd=tree,
+                timeout_s=BUILD_S,
+                on_output=transcript.feed,
+            )
     if code is None:
         return f"The build did not end within {BUILD_S:.0f} s; preview.process.build must be faster"
     if code:

@@ -18,7 +18,7 @@ from pressplay.cluster.kube import KubeClient
 from pressplay.cluster.port import AlreadyExists, Object
 from pressplay.evidence import shapes
 from pressplay.stages import asking, connections, starting
-from pressplay.stages.environment import Ending, Outcome, StageEnvironment
+from pressplay.stages.environment import Ending, Foreign, Outcome, StageEnvironment
 from pressplay.stages.parameters import preview_names
 from pressplay.stages.previews import objects, recorded, waiting
 from pressplay.stages.previews.objects import Preview
@@ -37,7 +37,8 @@ def run(env: StageEnvironment) -> Outcome:
         for wanted in objects.contents(preview):
             kube.apply(wanted)
         env.log("preview_applied", namespace=preview.names.namespace, sha=preview.sha)
-        why = waiting.until_ready(kube, preview)
+        with env.timed(Foreign.START):
+            why = waiting.until_ready(kube, preview)
         if why:
             env.write_artifact("deploy/logs.txt", f"{why}\n")
             return Outcome(Ending.FAIL, why)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pressplay.stages import caching, relaying
-from pressplay.stages.environment import StageEnvironment
+from pressplay.stages.environment import Foreign, StageEnvironment
 from pressplay.stages.relaying import Carried
 from pressplay.stages.toolchains import choosing
 from pressplay.stages.toolchains.port import Prepared, Toolchain
@@ -61,7 +61,7 @@ class Preparer:
         if toolchain.fingerprint(tree, cache=cache):
             cache = caching.restore(self.env)
             way = nullcontext(carried) if carried else relaying.carried(self.env)
-        with way as opened:
+        with way as opened, self.env.timed(Foreign.DEPENDENCIES):
             prepared = toolchain.prepare(
                 tree,
                 cache=cache,

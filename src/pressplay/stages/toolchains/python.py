@@ -50,7 +50,7 @@ _PROBLEMS = {
     2: "the test run was interrupted; a test file could not be collected",
     3: "pytest met an error of its own",
     4: "pytest was called in a way that its configuration in the repository does not allow",
-    5: "no test was found",
+    5: "no test was found; add one where pytest looks, such as tests/test_app.py",
 }
 
 

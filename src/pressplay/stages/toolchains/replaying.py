@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pressplay.base import files
 from pressplay.stages import git
+from pressplay.stages.environment import Foreign
 from pressplay.stages.toolchains import preparing
 from pressplay.stages.toolchains.port import Findings, Toolchain
 from pressplay.stages.toolchains.preparing import Preparer
@@ -42,16 +43,14 @@ def mend(directory: Path, sha: str, *, base: str, preparer: Preparer) -> Mended:
         toolchain = preparer.choose(tree)
         if toolchain.lints_dependencies:
             toolchain = preparer.ready(tree, timeout_s=preparing.PREPARE_S).toolchain
-        said = toolchain.mend(tree)
+        with preparer.env.timed(Foreign.TOOLS):
+            said = toolchain.mend(tree)
         mended = git.snapshot(directory, tree, on=sha, keep=left_out)
         if changed is not None and _put_back(directory, tree, old=sha, new=mended, but=changed):
             mended = git.snapshot(directory, tree, on=sha, keep=left_out)
-        return Mended(
-            tree=mended,
-            toolchain=toolchain,
-            findings=toolchain.check(tree, paths=changed),
-            said=said,
-        )
+        with preparer.env.timed(Foreign.TOOLS):
+            findings = toolchain.check(tree, paths=changed)
+        return Mended(tree=mended, toolchain=toolchain, findings=findings, said=said)
 
 
 def _present(directory: Path, old: str, new: str) -> list[str]:

@@ -39,6 +39,9 @@ ASK_S = 60.0
 LINES_LIMIT = 200
 """Findings that are told one by one."""
 
+COMPLAINT_LIMIT = 300
+"""Characters of what cargo says where it could not work at all."""
+
 MANIFEST, LOCK = "Cargo.toml", "Cargo.lock"
 _CHOICES = ("rust-toolchain.toml", "rust-toolchain")
 _NOT_COMPILED = "does not compile"
@@ -111,7 +114,8 @@ class Rust:
         # the first crate that has any.
         found = rust_messages.findings(messages, tree)
         if not lint.ok and not found:
-            found = lint.complaint().splitlines() or ["cargo clippy gave no answer"]
+            # It never came to lint. What cargo says then is one thing, over several lines.
+            found = [_one_line(lint.complaint()) or "cargo clippy gave no answer"]
         lines = [*_unformatted(fmt.text() or fmt.complaint(), tree)] if not fmt.ok else []
         if paths is not None:
             lines = _only_in(lines, paths)
@@ -312,13 +316,20 @@ def _together(results: Iterable[TestResult]) -> TestResult:
 def _judge(code: int, cases: tuple[TestCase, ...], programs: Mapping[str, Target]) -> TestResult:
     found = TestResult(passed=False, cases=cases)
     if code == 0 and found.count(CaseStatus.PASSED) == 0:
-        problem = "no test ran and passed" if cases else "no test was found"
+        nothing = "no test was found; add one, such as tests/app.rs"
+        problem = "no test ran and passed" if cases else nothing
         return TestResult(passed=False, cases=cases, problem=problem)
     failed = found.count(CaseStatus.FAILED) + found.count(CaseStatus.ERROR)
     if code != 0 and not failed:
         problem = f"cargo test ended with {code}, and no test says why"
         return TestResult(passed=False, cases=cases, problem=problem)
     return TestResult(passed=code == 0, cases=cases)
+
+
+def _one_line(text: str) -> str:
+    """Its lines in one, each once: cargo complains of each target."""
+    lines = dict.fromkeys(line.strip() for line in text.splitlines())
+    return " ".join(line for line in lines if line)[:COMPLAINT_LIMIT]
 
 
 def _only_in(lines: Iterable[str], paths: Sequence[str]) -> list[str]:

@@ -105,12 +105,32 @@ def test_an_app_with_the_wrong_status_fails_at_the_first_look(
     assert "0 of 30 requests succeeded" in outcome.reason
 
 
-def test_nobody_listening_is_a_failed_request_and_no_error(stage: Stage) -> None:
+def test_nobody_listening_is_a_failed_request_and_no_error(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "COMING_UP_S", 0.3)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
         outcome, found = judge(stage(f"127.0.0.1:{taken.getsockname()[1]}", FAST))
     assert outcome.ending is Ending.FAIL
     assert found["endpoints"][0]["statuses"] == {"0": 30}
+
+
+def test_a_preview_that_comes_up_again_is_waited_for(stage: Stage) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    program = (
+        "import http.server as h, sys, time; time.sleep(1); "
+        "h.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), h.SimpleHTTPRequestHandler)"
+        ".serve_forever()"
+    )
+    coming = subprocess.Popen([sys.executable, "-c", program, str(port)], stderr=subprocess.DEVNULL)
+    with coming:
+        try:
+            outcome, found = judge(stage(f"127.0.0.1:{port}", FAST))
+        finally:
+            coming.kill()
+    assert (outcome.ending, found["verdict"]) == (Ending.PASS, "pass")
 
 
 def test_an_app_that_hangs_fails_within_one_timeout(serve: Serve, stage: Stage) -> None:

@@ -178,6 +178,7 @@ class Pods:
             "default_kind": "",
             "timeout_s": 30,
             "policy": policy.Record(policy=parsed, base_sha=base),
+            "base_is_default": True,
         }
         context = Context(**(values | change))
         env = self.env("prepare")

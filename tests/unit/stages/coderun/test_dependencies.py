@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import sys
+import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ import pytest
 from pressplay.stages import caching, relaying
 from pressplay.stages.environment import StageEnvironment
 from pressplay.stages.relaying import Carried
+from pressplay.stages.toolchains.python import Python
 
 WriteCommit = Callable[..., str]
 RunGit = Callable[..., str]
@@ -107,6 +110,94 @@ def test_only_the_base_is_warmed_and_a_second_run_finds_it(
     assert not _saved(pods).exists()
 
 
+def test_of_a_base_that_is_not_the_default_branch_nothing_is_kept(
+    pods: Any, origin: Path, shelf: Path, run_git: RunGit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = run_git(origin, "git", "rev-parse", "HEAD")
+    # As a pull request has it that stands upon an agent's branch.
+    branch = "pressplay/issue-1"
+    pods.prepared(origin, base=head, head=head, base_ref=branch, base_is_default=False)
+    assert pods.run("warm") == 0
+    assert f"{branch} is not the default branch" in pods.reason("warm")
+    assert not _saved(pods).exists()
+    assert "fetching" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("size_mb", "is_built_upon"), [(4, True), (6, False)])
+def test_a_cache_that_fills_more_than_half_of_its_limit_is_begun_anew(
+    pods: Any,
+    origin: Path,
+    shelf: Path,
+    run_git: RunGit,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    size_mb: int,
+    is_built_upon: bool,
+) -> None:
+    head = run_git(origin, "git", "rev-parse", "HEAD")
+    pods.prepared(origin, base=head, head=head)
+    kept = pods.root / "kept.tar"
+    with tarfile.open(kept, "w") as archive:
+        old = tarfile.TarInfo("pip/old")
+        old.size = size_mb * 1024**2
+        archive.addfile(old, io.BytesIO(bytes(old.size)))
+    pods.settings[caching.LIMIT_SETTING] = "10"
+    _with_cache(pods, monkeypatch, str(kept))
+    assert pods.run("warm") == 0
+    with tarfile.open(_saved(pods)) as archive:
+        assert ("./pip/old" in archive.getnames()) is is_built_upon
+    assert ("cache_begun_anew" in capsys.readouterr().out) is not is_built_upon
+
+
+def test_where_no_cache_is_wanted_nothing_is_built_for_one(
+    pods: Any, origin: Path, shelf: Path, run_git: RunGit
+) -> None:
+    head = run_git(origin, "git", "rev-parse", "HEAD")
+    pods.prepared(origin, base=head, head=head)
+    pods.settings[caching.LIMIT_SETTING] = "0"
+    assert pods.run("warm") == 0
+    assert pods.reason("warm") == f"{caching.LIMIT_SETTING} is 0, so nothing is kept"
+    assert not (pods.root / "warm" / "work" / "cache").exists()
+
+
+def test_what_the_apps_own_build_compiles_is_kept_too(
+    pods: Any, origin: Path, shelf: Path, run_git: RunGit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As in a language whose builds compile what they depend on, each in a way of its own.
+    monkeypatch.setattr(Python, "lints_dependencies", True)
+    head = run_git(origin, "git", "rev-parse", "HEAD")
+    code = "import os, bolts; open(os.environ['VIRTUAL_ENV'] + '/compiled', 'w').write('3')"
+    rules = _building(["python", "-c", code])
+    pods.prepared(origin, base=head, head=head, rules=rules)
+    assert pods.run("warm") == 0
+    with tarfile.open(_saved(pods)) as archive:
+        assert "./venv/compiled" in archive.getnames()
+    kept = shutil.copy(_saved(pods), pods.root / "kept.tar")
+    _with_cache(pods, monkeypatch, kept)
+    assert pods.run("warm") == 0
+    assert not _saved(pods).exists()
+    # Another way to build asks for another cache.
+    pods.prepared(origin, base=head, head=head, rules=_building(["python", "-c", "import bolts"]))
+    assert pods.run("warm") == 0
+    assert _saved(pods).exists()
+
+
+@pytest.mark.parametrize("command", [["false"], ["no-such-program"]])
+def test_a_build_that_fails_costs_the_cache_nothing(
+    pods: Any,
+    origin: Path,
+    shelf: Path,
+    run_git: RunGit,
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+) -> None:
+    monkeypatch.setattr(Python, "lints_dependencies", True)
+    head = run_git(origin, "git", "rev-parse", "HEAD")
+    pods.prepared(origin, base=head, head=head, rules=_building(command))
+    assert pods.run("warm") == 0
+    assert _saved(pods).exists()
+
+
 def test_the_agents_programs_find_the_dependencies_and_its_commit_holds_none_of_them(
     pods: Any, origin: Path, shelf: Path, run_git: RunGit
 ) -> None:
@@ -168,6 +259,10 @@ def test_a_language_that_nobody_knows_is_no_reason_to_fail(
     head = write_commit(tmp_path / "words", {"poem.txt": "x\n"})
     pods.prepared(tmp_path / "words", base=head, head=head)
     assert pods.run("warm") == 0
+
+
+def _building(command: list[str]) -> dict[str, Any]:
+    return {"version": 1, "preview": {"process": {"build": command}}}
 
 
 def _names(folder: Path) -> set[str]:

@@ -137,6 +137,19 @@ def test_a_run_that_names_the_base_still_works_on_the_pull_requests_head(
     assert context(pods)["head_sha"] == head
 
 
+def test_only_the_default_branchs_base_may_leave_a_cache_behind(
+    started: Any, tmp_path: Path
+) -> None:
+    started.push({"app.py": "x = 2\n"}, branch="feature")
+    started.push({"app.py": "x = 3\n"}, branch="upon-feature")
+    upon_main = open_pull(started, "feature")
+    upon_feature = open_pull(started, "upon-feature", base="feature")
+    for pull, expected in ((upon_main, True), (upon_feature, False)):
+        pods = started.pods(tmp_path / str(pull), role="clippy", pr=str(pull))
+        assert pods.run("prepare") == 0
+        assert context(pods)["base_is_default"] is expected
+
+
 def test_a_closed_pull_request_is_refused(started: Any, tmp_path: Path) -> None:
     started.push({"app.py": "x = 2\n"}, branch="feature")
     pull = open_pull(started, "feature")
@@ -226,9 +239,9 @@ def test_a_missing_prompt_names_both_places(started: Any, tmp_path: Path) -> Non
     )
 
 
-def open_pull(world: Any, branch: str) -> int:
+def open_pull(world: Any, branch: str, *, base: str = "main") -> int:
     with Forge(api_url=f"{world.url}/api/v3", token=Secret(world.token())) as forge:
         made = forge.open_pull(
-            "captain", world.repo, head=branch, base="main", title="A change", body=""
+            "captain", world.repo, head=branch, base=base, title="A change", body=""
         )
     return made.number

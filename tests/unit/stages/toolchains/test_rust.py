@@ -132,6 +132,13 @@ def test_a_workspace_that_cannot_be_read_is_a_finding(rust: Rust, tree: Path) ->
     assert "cargo cannot read the workspace" in result.problem
 
 
+def test_a_compiler_that_is_too_old_is_one_finding_with_its_reason(rust: Rust, tree: Path) -> None:
+    write(tree, "Cargo.toml", MANIFEST + 'rust-version = "1.999"\n')
+    findings = rust.check(tree)
+    assert (findings.lint_clean, findings.warnings) == (False, 1)
+    assert "shelf@0.1.0 requires rustc 1.999" in findings.lines[0]
+
+
 def test_every_kind_of_test_runs_and_the_tree_stays_as_it_was(rust: Rust, tree: Path) -> None:
     write(
         tree,
@@ -221,7 +228,7 @@ def test_a_workspace_is_tested_as_a_whole_and_by_member(rust: Rust, tree: Path) 
 @pytest.mark.parametrize(
     ("files", "problem"),
     [
-        ({}, "no test was found"),
+        ({}, "no test was found; add one, such as tests/app.rs"),
         ({"tests/a.rs": "#[test]\n#[ignore]\nfn a() {}\n"}, "no test ran and passed"),
     ],
 )
