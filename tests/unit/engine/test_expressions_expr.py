@@ -59,6 +59,51 @@ def test_expressions_as_workflows_use_them(source: str, value: object) -> None:
     assert json.dumps(variables) == before
 
 
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("map([5, 6], #index)", [0, 1]),
+        ("reduce([5, 6], #index + #acc)", 6),
+        ("groupBy([{a: 'x'}], .a).x", [{"a": "x"}]),
+        ("fromPairs([[1, 2]])[1]", 2),
+        ("string(fromPairs([['a', 1]]))", "map[a:1]"),
+        ("sprig.split('/', 'a')._0", "a"),
+        ("sprig.split('/', 'a')._5", ""),
+        ("sprig.toJson(fromPairs([['a', 1]]))", ""),
+        ("sprig.merge({a: 1}, {b: nil})", {"a": 1}),
+        ("sprig.sortAlpha(nil)", ["<nil>"]),
+        ("sprig.int(' 12')", 0),
+        ("sprig.toDecimal('1_0')", 0),
+        ("1 in groupBy([1], #)", True),
+        ("sprig.slice([1, 2, 3], '1', 2.0)", [2]),
+        ("sprig.nospace('é b')", "\u00c3\u00a9b"),
+    ],
+)
+def test_collections_and_sprig_do_as_go_does(source: str, value: object) -> None:
+    assert expr.evaluate(source, {}) == value
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "filter([1], #index > 0)",
+        "map([1], any([1], #index > 0))",
+        "map([1], #acc)",
+        "[1] | first().a",
+        "'a,b' | split(',')[0]",
+        "toJson(groupBy([1], #))",
+        "sprig.get(fromPairs([['a', 1]]), 'a')",
+        "sprig.keys(sprig.split('/', 'a'))",
+        "sprig.addf(1, sprig.round(0.1, 400))",
+        "jsonpath('{\"a\": 1}', '.a')",
+        "jsonpath('{}', '$.a[*]')",
+    ],
+)
+def test_what_go_refuses_is_refused_here_too(source: str) -> None:
+    with pytest.raises(ExpressionError):
+        expr.evaluate(source, {})
+
+
 def test_now_asks_the_clock_that_was_handed_in() -> None:
     source = "now().Format('2006-01-02') + sprig.date(' 15:04', sprig.now())"
     assert expr.evaluate(source, {}, clock=_StandingClock()) == "2026-01-02 12:00"

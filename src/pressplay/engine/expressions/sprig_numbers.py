@@ -19,6 +19,7 @@ from pressplay.engine.expressions.functions import Function, Run, table
 from pressplay.engine.expressions.values import Duration
 
 _ZERO_FRACTION = re.compile(r"\.0*$")
+_PLAIN = re.compile(r"[!-~]+")
 _OCTAL = re.compile(r"[+-]?0[0-7_]+", re.ASCII)
 _EXACT = Context(prec=60)
 _SIXTEEN_PLACES = Decimal(1).scaleb(-16)
@@ -33,6 +34,8 @@ def to_int(value: object) -> int:
                 return int(value)
             case str():
                 text = _ZERO_FRACTION.sub("", value)[:80]
+                if not _PLAIN.fullmatch(text):  # Python would read spaces and other digits too.
+                    return 0
                 return _in_range(int(text, 8 if _OCTAL.fullmatch(text) else 0))
             case int() | float():
                 return values.to_int(value)
@@ -206,7 +209,7 @@ FUNCTIONS: Mapping[str, Function] = {
             "int(any)": to_int,
             "int64(any)": to_int,
             "float64(any)": to_float,
-            "atoi(string)": lambda text: to_int(text) if re.fullmatch(r"[+-]?\d+", text) else 0,
+            "atoi(string)": lambda text: to_int(text) if re.fullmatch(r"[+-]?[0-9]+", text) else 0,
             "toDecimal(any)": lambda value: _octal(printing.to_text(value)),
             "add(any*)": _sum,
             "add1(any)": lambda value: _sum(value, 1),
@@ -258,6 +261,6 @@ FUNCTIONS: Mapping[str, Function] = {
 
 def _octal(text: str) -> int:
     try:
-        return _in_range(int(text[:80], 8))
+        return _in_range(int(text[:80], 8)) if re.fullmatch(r"[+-]?[0-7]+", text) else 0
     except ValueError:
         return 0

@@ -94,6 +94,8 @@ def contains(item: object, container: object) -> bool:
             return False
         case list():
             return any(equal(each, item) for each in container)
+        case AnyMap() if not isinstance(item, list | dict):
+            return item in container
         case dict() if item is None or isinstance(item, str):
             return item in container
     raise Fault(f'operator "in" is not defined for {kind_of(item)} and {kind_of(container)}')
