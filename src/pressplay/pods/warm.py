@@ -173,12 +173,12 @@ class Entered:
         return int(number) if newline else 0
 
     def _read(self) -> None:
-        """What the report says by now; it is closed when nobody can add to it."""
+        """What the report says by now; it is closed when nothing can be added to it."""
         with suppress(BlockingIOError):
             while self._report >= 0:
                 chunk = os.read(self._report, 4096)
                 self._said += chunk
-                if not chunk:
+                if not chunk or self._said.count(b"\n") == _LINES:
                     os.close(self._report)
                     self._report = -1
 
