@@ -141,4 +141,6 @@ def take_branch(
 def _git(path: Path, *arguments: str, env: Mapping[str, str] | None = None) -> processes.Finished:
     inherited = dict(os.environ)  # noqa: TID251 - the user's own git, in the user's own surroundings
     inherited["GIT_TERMINAL_PROMPT"] = "0"
-    return processes.run(["git", "-C", path, *arguments], env={**inherited, **(env or {})})
+    # To fetch is no occasion to tidy up somebody else's repository, which git does on its own.
+    command = ["git", "-C", path, "-c", "gc.auto=0", "-c", "maintenance.auto=false", *arguments]
+    return processes.run(command, env={**inherited, **(env or {})})

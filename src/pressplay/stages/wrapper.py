@@ -18,6 +18,9 @@ from pressplay.stages.environment import Ending, Outcome, StageEnvironment
 REASON_LIMIT = 1000
 """Longest reason in characters: it travels in a Workflow's status."""
 
+STOPPING = (signal.SIGTERM, signal.SIGINT)
+"""The signals that ask a stage to end."""
+
 Stage = Callable[[StageEnvironment], Outcome]
 
 
@@ -45,13 +48,13 @@ def run(name: str, function: Stage, env: StageEnvironment) -> int:
 
 def stop_on_signals() -> None:
     """From here on SIGTERM and SIGINT end the process with 128 + their number, after clean-up."""
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOPPING:
         signal.signal(number, _stop)
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
     # A second signal must not interrupt the clean-up of the first.
-    for each in (signal.SIGTERM, signal.SIGINT):
+    for each in STOPPING:
         signal.signal(each, signal.SIG_IGN)
     raise Stopped(128 + number)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import resource
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from pressplay.base.errors import Refused, Unavailable
 from pressplay.evidence import judging, reports, samples, shapes, statistics
 from pressplay.evidence.judging import Judgement, Plan, Verdict
 from pressplay.evidence.targets import Urls
+from pressplay.stages import loops
 from pressplay.stages.acceptance import loading
 from pressplay.stages.acceptance.keeping import Keeper
 from pressplay.stages.acceptance.loading import Result
@@ -48,9 +48,7 @@ def run(env: StageEnvironment) -> Outcome:
     plan = judging.plan(_acceptance(env), urls)
     _check_plan(plan)
     env.log("acceptance_planned", targets=len(plan.targets), looks=plan.counts)
-    with asyncio.Runner() as runner:
-        # Not runner.run(): a stop from outside would leave its complaint about a lost exception.
-        judgement = runner.get_loop().run_until_complete(_probe(env, plan, urls))
+    judgement = loops.run(_probe(env, plan, urls))
     timestamp = clocks.to_text(clocks.SystemClock().now())
     report = reports.report(judgement, urls=urls, timestamp=timestamp)
     shapes.validate("report", report)
