@@ -142,5 +142,6 @@ def _git(path: Path, *arguments: str, env: Mapping[str, str] | None = None) -> p
     inherited = dict(os.environ)  # noqa: TID251 - the user's own git, in the user's own surroundings
     inherited["GIT_TERMINAL_PROMPT"] = "0"
     # To fetch is no occasion to tidy up somebody else's repository, which git does on its own.
-    command = ("git", "-C", path, "-c", "gc.auto=0", "-c", "maintenance.auto=false", *arguments)
+    alone = ("-c", "gc.auto=0", "-c", "maintenance.auto=false")
+    command = ["git", "-C", str(path), *alone, *arguments]
     return processes.run(command, env={**inherited, **(env or {})})
