@@ -98,7 +98,9 @@ POLICIES = st.builds(
             max_p95_ms=st.integers(1, 999),
             confidence=st.floats(0.5, 0.9999),
         ),
-        endpoints=st.lists(ENDPOINTS, min_size=1, max_size=32, unique_by=lambda e: e.name).map(tuple),
+        endpoints=st.lists(
+            ENDPOINTS, min_size=1, max_size=32, unique_by=lambda e: e.name
+        ).map(tuple),
         looks=st.sets(st.floats(0.01, 0.99), max_size=4).map(lambda looks: (*sorted(looks), 1.0)),
     ),
     source=st.just("policy"),
