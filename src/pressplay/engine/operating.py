@@ -7,9 +7,10 @@ run anew. So there is no second way of going on.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from pressplay.base.clocks import Clock
@@ -19,6 +20,7 @@ from pressplay.engine import (
     depends,
     nodes,
     passing,
+    places,
     planning,
     resolving,
     resources,
@@ -30,38 +32,16 @@ from pressplay.engine.expressions import expr, govaluate
 from pressplay.engine.holding import Held, Waiting
 from pressplay.engine.library import Library
 from pressplay.engine.locks import Locks
-from pressplay.engine.nodes import Outcome, Outputs, Phase
+from pressplay.engine.nodes import Outcome, Phase
+from pressplay.engine.places import Place, Ready
 from pressplay.engine.port import Pods, StepPod
 from pressplay.engine.records import NewNode, Records
-from pressplay.engine.scoping import Given, Surroundings
-from pressplay.engine.stopping import Stop
-from pressplay.engine.templates import Call, Kind, Retry, Task, Template
+from pressplay.engine.scoping import Surroundings
+from pressplay.engine.stopping import CutShort, Stop
+from pressplay.engine.templates import Call, Kind, Retry, Task
 
 Json = Mapping[str, Any]
 _LATE_KEYS = frozenset({"steps", "dag", "outputs", "inputs"})
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a call stands in the tree: its node's name, its parents, whose template it is in."""
-
-    name: str
-    display: str
-    boundary: str = ""
-    parents: tuple[str, ...] = ()
-    holder: str = ""
-    exiting: bool = False
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A template with its inputs worked out, about to run at a place."""
-
-    place: Place
-    call: Call
-    template: Template
-    given: Given
-    around: Surroundings
 
 
 class Operation:
@@ -111,12 +91,9 @@ class Operation:
         wanted = synchronizing.parse_locks(_mapping(raw), where="spec.synchronization")
         if not wanted:
             return
-        taking = asyncio.ensure_future(self._held.take(wanted, node="", waiting=waiting))
-        if await self.stop.ends_first(taking, exiting=False):
-            taking.result()
-            return
-        taking.cancel()
-        await asyncio.gather(taking, return_exceptions=True)
+        with contextlib.suppress(CutShort):
+            taking = self._held.take(wanted, node="", waiting=waiting)
+            await self.stop.unless_asked(taking, exiting=False)
 
     async def walk(self) -> Outcome:
         """Run everything but the exit handler."""
@@ -182,20 +159,17 @@ class Operation:
         """Wait for what the template asks for; False where the run was stopped meanwhile."""
         if not ready.template.locks:
             return True
-        kind = "Retry" if ready.template.retry is not None else _type_of(ready.template)
+        kind = "Retry" if ready.template.retry is not None else places.type_of(ready.template)
 
         async def wait(lock: str, message: str) -> None:
-            await self._records.wait(_new_node(ready, kind), lock=lock, message=message)
+            await self._records.wait(places.new_node(ready, kind), lock=lock, message=message)
 
-        taking = asyncio.ensure_future(
-            self._held.take(ready.template.locks, node=ready.place.name, waiting=wait)
-        )
-        if await self.stop.ends_first(taking, exiting=ready.place.exiting):
-            taking.result()
-            return True
-        taking.cancel()
-        await asyncio.gather(taking, return_exceptions=True)
-        return False
+        taking = self._held.take(ready.template.locks, node=ready.place.name, waiting=wait)
+        try:
+            await self.stop.unless_asked(taking, exiting=ready.place.exiting)
+        except CutShort:
+            return False
+        return True
 
     async def _cut_short(self, place: Place, call: Call) -> Outcome:
         return await self._fail_early(place, call, message=self.stop.node_message, failed=True)
@@ -231,7 +205,7 @@ class Operation:
         self, place: Place, call: Call, *, message: str, failed: bool = False
     ) -> Outcome:
         """A node that could not begin: recorded all the same, so that the run explains itself."""
-        await self._records.begin(_skipped(place, call))
+        await self._records.begin(places.skipped_node(place, call))
         outcome = Outcome(Phase.FAILED if failed else Phase.ERROR, message)
         await self._records.end(place.name, outcome)
         return outcome
@@ -245,7 +219,7 @@ class Operation:
             Kind.STEPS: self._steps,
             Kind.DAG: self._dag,
         }
-        await self._records.begin(_new_node(ready, _type_of(template)))
+        await self._records.begin(places.new_node(ready, places.type_of(template)))
         try:
             outcome = await runners[template.kind](ready)
         except Refused as error:
@@ -257,7 +231,7 @@ class Operation:
         """Tries as children `name(0)`, `name(1)`, … of a Retry node."""
         place, retry = ready.place, ready.template.retry
         assert retry is not None  # noqa: S101 - the caller chose by it
-        node = await self._records.begin(_new_node(ready, "Retry"))
+        node = await self._records.begin(places.new_node(ready, "Retry"))
         tries, last = 0, Outcome(Phase.ERROR)
         message = ""
         while not message:
@@ -294,7 +268,8 @@ class Operation:
             service_account=self._spec.get("serviceAccountName", ""),
             template=replace(template, deadline_s=self._left(ready)),
             given=ready.given,
-            wants_result="script" in template.raw or f"{_bare(place)}.outputs.result" in self._text,
+            wants_result="script" in template.raw
+            or f"{places.bare_name(place)}.outputs.result" in self._text,
         )
         running = asyncio.ensure_future(self._pods.run(step))
         if await self.stop.ends_first(running, exiting=place.exiting):
@@ -304,18 +279,14 @@ class Operation:
         return replace(outcome, phase=Phase.FAILED, message=self.stop.node_message)
 
     async def _resource(self, ready: Ready) -> Outcome:
-        waiting = asyncio.ensure_future(
-            asyncio.wait_for(
-                resources.run_resource(self._objects, ready.template, owner=self._workflow),
-                timeout=self._left(ready),
-            )
+        waiting = asyncio.wait_for(
+            resources.run_resource(self._objects, ready.template, owner=self._workflow),
+            timeout=self._left(ready),
         )
-        if not await self.stop.ends_first(waiting, exiting=ready.place.exiting):
-            waiting.cancel()
-            await asyncio.gather(waiting, return_exceptions=True)
-            return Outcome(Phase.FAILED, self.stop.node_message)
         try:
-            return waiting.result()
+            return await self.stop.unless_asked(waiting, exiting=ready.place.exiting)
+        except CutShort:
+            return Outcome(Phase.FAILED, self.stop.node_message)
         except TimeoutError:
             message = "Pod was active on the node longer than the specified deadline"
             return Outcome(Phase.FAILED, message)
@@ -337,7 +308,9 @@ class Operation:
             for step, node, outcome in ended:
                 around = around.with_outcome(f"steps.{step.name}", node, outcome)
             parents = tuple(node for _, node, _ in ended)
-        return Outcome(Phase.SUCCEEDED, "", self._declared_outputs(ready, around))
+        return Outcome(
+            Phase.SUCCEEDED, "", passing.declared_outputs(ready.template.outputs, around)
+        )
 
     async def _group(
         self,
@@ -410,7 +383,7 @@ class Operation:
         verdict = planning.assess_dag(leaves, outcomes=outcomes, needs=needs)
         if verdict.phase is not Phase.SUCCEEDED:
             return Outcome(verdict.phase, verdict.message)
-        outputs = self._declared_outputs(ready, self._after(ready, outcomes))
+        outputs = passing.declared_outputs(ready.template.outputs, self._after(ready, outcomes))
         return Outcome(Phase.SUCCEEDED, "", outputs)
 
     def _after(self, ready: Ready, outcomes: Mapping[str, Outcome]) -> Surroundings:
@@ -456,26 +429,9 @@ class Operation:
         known = self._records.outcome(place.name)
         if known is not None:
             return known
-        await self._records.begin(_skipped(place, task.call))
+        await self._records.begin(places.skipped_node(place, task.call))
         await self._records.end(place.name, outcome)
         return outcome
-
-    def _declared_outputs(self, ready: Ready, around: Surroundings) -> Outputs:
-        """Outputs of steps and dag templates, taken from their children. Raises Refused."""
-        parameters = {}
-        for declared in ready.template.outputs.parameters:
-            value = passing.declared_value(declared, around)
-            if value is not None:
-                parameters[declared.name] = value
-        artifacts = {}
-        for artifact in ready.template.outputs.artifacts:
-            name = artifact.source.removeprefix("{{").removesuffix("}}").strip()
-            stored = around.artifacts.get(name)
-            if stored is not None:
-                artifacts[artifact.name] = nodes.StoredArtifact(artifact.name, stored.key)
-            elif not artifact.optional:
-                raise Refused(f"Unable to resolve: {artifact.source}")
-        return Outputs(parameters, artifacts)
 
 
 def _wants_retry(retry: Retry, last: Outcome, *, tries: int, around: Surroundings) -> str:
@@ -497,47 +453,6 @@ def _last_retry(last: Outcome, *, retries: int) -> dict[str, str]:
         "lastRetry.duration": "0",
         "retries": str(retries),
     }
-
-
-def _inputs_json(given: Given) -> dict[str, Any]:
-    made: dict[str, Any] = {}
-    if given.parameters:
-        made["parameters"] = [{"name": n, "value": v} for n, v in given.parameters.items()]
-    return made
-
-
-def _new_node(ready: Ready, kind: str) -> NewNode:
-    place = ready.place
-    return NewNode(
-        name=place.name,
-        display=place.display,
-        kind=kind,
-        template=ready.call.to_json(),
-        boundary=place.boundary,
-        parents=place.parents,
-        inputs=_inputs_json(ready.given),
-    )
-
-
-def _skipped(place: Place, call: Call) -> NewNode:
-    return NewNode(
-        name=place.name,
-        display=place.display,
-        kind="Skipped",
-        template=call.to_json(),
-        boundary=place.boundary,
-        parents=place.parents,
-    )
-
-
-def _type_of(template: Template) -> str:
-    """The type of a template's node: what applies a resource is a pod to Argo."""
-    return str(Kind.POD if template.kind is Kind.RESOURCE else template.kind)
-
-
-def _bare(place: Place) -> str:
-    """The last part of a node's name without a try's number: how a neighbour calls it."""
-    return place.display.split("(", 1)[0]
 
 
 def _mapping(value: object) -> dict[str, Any]:

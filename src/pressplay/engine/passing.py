@@ -8,6 +8,7 @@ from typing import Any
 
 from pressplay.base.errors import Refused
 from pressplay.engine import resolving, templates
+from pressplay.engine.nodes import Outputs, StoredArtifact
 from pressplay.engine.scoping import Surroundings
 from pressplay.engine.templates import Task
 
@@ -33,7 +34,25 @@ def with_sources(filled: templates.Bindings, task: Task) -> templates.Bindings:
     return replace(filled, artifacts=artifacts)
 
 
-def declared_value(declared: templates.Parameter, around: Surroundings) -> str | None:
+def declared_outputs(declared: templates.Bindings, around: Surroundings) -> Outputs:
+    """Outputs of steps and dag templates, taken from their children. Raises Refused."""
+    parameters = {}
+    for parameter in declared.parameters:
+        value = _declared_value(parameter, around)
+        if value is not None:
+            parameters[parameter.name] = value
+    artifacts = {}
+    for artifact in declared.artifacts:
+        name = artifact.source.removeprefix("{{").removesuffix("}}").strip()
+        stored = around.artifacts.get(name)
+        if stored is not None:
+            artifacts[artifact.name] = StoredArtifact(artifact.name, stored.key)
+        elif not artifact.optional:
+            raise Refused(f"Unable to resolve: {artifact.source}")
+    return Outputs(parameters, artifacts)
+
+
+def _declared_value(declared: templates.Parameter, around: Surroundings) -> str | None:
     """An output of steps or dag; None where nothing says what it is. Raises Refused.
 
     A reference that leads nowhere takes the declared default, if there is one.

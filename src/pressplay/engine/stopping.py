@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class CutShort(Exception):
+    """The run was stopped before the work had ended."""
 
 
 class Stop:
@@ -45,6 +52,15 @@ class Stop:
             raise
         finally:
             stopping.cancel()
+
+    async def unless_asked(self, work: Coroutine[Any, Any, T], *, exiting: bool) -> T:
+        """What the work answers or raises; where the stop comes first it is cancelled: CutShort."""
+        task = asyncio.ensure_future(work)
+        if await self.ends_first(task, exiting=exiting):
+            return task.result()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise CutShort
 
     async def pause(self, seconds: float, *, exiting: bool) -> None:
         """Sleep, but not past the stop."""
