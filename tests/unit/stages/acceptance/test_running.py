@@ -28,11 +28,12 @@ from pressplay.stages.acceptance import keeping, loading, running
 from pressplay.stages.acceptance.loading import Answer, Result
 from pressplay.stages.environment import Ending, Outcome, StageEnvironment
 
+# The stage gives up where a busy machine sends late by a quarter of the p95's limit: half a second
+# is the least that the tests can ask of a machine that runs other tests beside them.
 STRICT = Acceptance(
-    load=Load(rate=200, samples=120, timeout_s=1.2),
-    thresholds=Thresholds(min_success_pct=0.95, max_p95_ms=800, confidence=0.95),
+    load=Load(rate=200, samples=120, timeout_s=3),
+    thresholds=Thresholds(min_success_pct=0.95, max_p95_ms=2000, confidence=0.95),
 )
-# The stage gives up where a busy machine sends late by a quarter of the limit.
 FAST = dataclasses.replace(
     STRICT,
     load=Load(rate=200, samples=120, timeout_s=5),
@@ -141,8 +142,8 @@ def test_an_app_that_hangs_fails_within_one_timeout(serve: Serve, stage: Stage) 
     started = time.monotonic()
     outcome, found = judge(stage(serve(hang).connect, STRICT))
     assert outcome.ending is Ending.FAIL
-    assert time.monotonic() - started < 5
-    assert found["p95_ms"] == 1200
+    assert time.monotonic() - started < 12
+    assert found["p95_ms"] == 3000
 
 
 def test_an_app_that_drips_its_body_does_not_hold_the_stage(serve: Serve, stage: Stage) -> None:
@@ -160,34 +161,32 @@ def test_an_app_that_drips_its_body_does_not_hold_the_stage(serve: Serve, stage:
 
 def test_a_slow_app_fails_by_its_p95(serve: Serve, stage: Stage) -> None:
     async def slow(_request: web.BaseRequest) -> web.Response:
-        await asyncio.sleep(0.95)
+        await asyncio.sleep(2.15)
         return web.Response()
 
     outcome, found = judge(stage(serve(slow).connect, STRICT))
     assert outcome.ending is not Ending.PASS
     assert found["success_pct"] == 1.0
-    assert found["p95_ms"] >= 950
+    assert found["p95_ms"] >= 2150
     assert "p95" in outcome.reason
 
 
 def test_an_app_that_answers_one_by_one_cannot_hide_behind_a_waiting_client(
     serve: Serve, stage: Stage
 ) -> None:
-    # Each answer takes 10 ms and only one is made at a time: 100 a second. A client that waits
-    # its turn would measure 10 ms each; at 300 a second, arrivals have to queue.
+    # Each answer takes 50 ms and only one is made at a time: 20 a second. A client that waits
+    # its turn would measure 50 ms each; at 200 a second, arrivals have to queue.
     lock = asyncio.Lock()
 
     async def one_by_one(_request: web.BaseRequest) -> web.Response:
         async with lock:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
         return web.Response()
 
-    policy = dataclasses.replace(
-        STRICT, load=Load(rate=300, samples=300, timeout_s=1.2), looks=(1.0,)
-    )
+    policy = dataclasses.replace(STRICT, looks=(1.0,))
     outcome, found = judge(stage(serve(one_by_one).connect, policy))
     assert outcome.ending is Ending.FAIL
-    assert found["p95_ms"] > 800
+    assert found["p95_ms"] > 2000
 
 
 def test_a_wrong_body_fails_though_the_status_is_right(serve: Serve, stage: Stage) -> None:
@@ -341,13 +340,13 @@ def test_a_client_that_was_late_itself_does_not_blame_the_app(stage: Stage) -> N
         look=1,
         n=1,
         started_ms=0,
-        latency_ms=900,
+        latency_ms=2100,
         status=200,
         ok=True,
     )
-    on_time, late = (Result(sample, Answer(200), lag_ms=lag) for lag in (1.0, 300.0))
+    on_time, late = (Result(sample, Answer(200), lag_ms=lag) for lag in (1.0, 600.0))
     running._check_lag([on_time] * 19 + [late], plan)
-    with pytest.raises(Unavailable, match="sent its requests 300 ms late"):
+    with pytest.raises(Unavailable, match="sent its requests 600 ms late"):
         running._check_lag([on_time] * 18 + [late] * 2, plan)
 
 
