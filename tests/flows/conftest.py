@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 import yaml
 
-from pressplay import app
 from pressplay.base.redaction import Secret
 from pressplay.cli import local_server
 from pressplay.cluster.kube import KubeClient
@@ -24,6 +23,7 @@ from pressplay.engine import nodes
 from pressplay.forge.client import Forge
 from pressplay.forge.local.operator import Operator
 from pressplay.manifests import loading
+from pressplay.server import standing
 from pressplay.server.standing import Address
 
 _TIMEOUT_S = 300
@@ -92,12 +92,12 @@ class Machine:
 
     def kill(self) -> None:
         """kill -9, if a server runs."""
-        address = app.read_address(self.state)
+        address = standing.read_address(self.state)
         if address is not None:
             os.kill(address.pid, signal.SIGKILL)
             _reap(address.pid)
             # Its first thread may be gone, and shown as such, a moment before the others are.
-            while app.read_address(self.state) == address:
+            while standing.read_address(self.state) == address:
                 time.sleep(0.001)
 
     def world(self) -> dict[str, Any]:
@@ -258,7 +258,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     """A fresh machine; at the end its server is gone and no merge was ever asked for."""
     made = Machine(tmp_path / "state")
     yield made
-    alarms = made.world()["alarms"] if app.read_address(made.state) is not None else []
+    alarms = made.world()["alarms"] if standing.read_address(made.state) is not None else []
     made.kill()
     assert alarms == []
 

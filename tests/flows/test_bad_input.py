@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pressplay.api import names
-from pressplay.app import OPERATOR
+from pressplay.app.wiring import OPERATOR
 from pressplay.pods import sandboxing
 
 if TYPE_CHECKING:

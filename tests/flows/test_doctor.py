@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pressplay import app
+from pressplay.app import installing
 from pressplay.base.redaction import Secret
 from pressplay.cli import workspaces
 from pressplay.forge import app_keys
@@ -41,7 +41,7 @@ def _fill(machine: Machine, repository: Path, *, apps: Path) -> None:
             token=Secret(machine.address.operator_token),
         )
         for name in ("agent", app_keys.APPROVER):
-            permissions = {**app.APPS["rex"], "metadata": "read"}
+            permissions = {**installing.APPS["rex"], "metadata": "read"}
             key = operator.ensure_app(f"acme-{name}", permissions)
             (apps / name).mkdir(parents=True)
             (apps / name / "app-id").write_text(f"{key.id}\n")

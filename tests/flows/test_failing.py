@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pressplay.api import names
-from pressplay.app import OPERATOR
+from pressplay.app.wiring import OPERATOR
 
 if TYPE_CHECKING:
     from tests.flows.conftest import Called, Machine, Step, Walk

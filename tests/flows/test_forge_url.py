@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pressplay import app
+from pressplay.app import installing
 from pressplay.base.redaction import Secret
 from pressplay.cli import demo, workspaces
 from pressplay.forge import app_keys
+from pressplay.server import standing
 
 if TYPE_CHECKING:
     from tests.flows.conftest import Called, Machine  # only names here
@@ -35,7 +36,7 @@ class Github:
         with self.machine.operator() as operator:
             repository = operator.ensure_repository("shop", default_branch="main")
             for name in ("agent", app_keys.APPROVER):
-                granted = app.APPS["rex" if name == "agent" else name]
+                granted = installing.APPS["rex" if name == "agent" else name]
                 made = operator.ensure_app(f"acme-{name}", {**granted, "metadata": "read"})
                 place = self.apps / name
                 place.mkdir(parents=True)
@@ -102,7 +103,7 @@ def test_an_issue_of_a_forge_elsewhere_becomes_an_approved_pull_request_there(
     assert pull["reviews"] == [("acme-qa-approver[bot]", "APPROVED", True)]
     assert github.machine.world()["alarms"] == []
     assert github.machine.world()["namespaces"] == ["agents"], "nothing of ours runs over there"
-    assert app.read_address(here.state) is None, "no server of the local forge was needed"
+    assert standing.read_address(here.state) is None, "no server of the local forge was needed"
 
     assert here.call("down").out.startswith("Server ")
     # Remembered: the second time no folder is named, and the same work is known.

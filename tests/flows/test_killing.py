@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pressplay import app
 from pressplay.base.errors import Unavailable
 from pressplay.pods.sandboxing import MARKER
+from pressplay.server import standing
 
 if TYPE_CHECKING:
     from tests.flows.conftest import Machine, Step, Walk
@@ -207,7 +207,7 @@ def _new_play(
 def _end(play: Play) -> list[str]:
     machine = play.machine
     alarms: list[str] = (
-        machine.world()["alarms"] if app.read_address(machine.state) is not None else []
+        machine.world()["alarms"] if standing.read_address(machine.state) is not None else []
     )
     machine.kill()
     return alarms
@@ -380,7 +380,7 @@ def _until_runs(play: Play, step: Step) -> bool:
 
 
 def _is_over(machine: Machine, step: Step) -> bool:
-    if app.read_address(machine.state) is None:
+    if standing.read_address(machine.state) is None:
         return False
     with machine.kube() as kube:
         found = kube.get("Workflow", "agents", step.workflow) or {}

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from pressplay import app
+from pressplay.server import standing
 from pressplay.server.standing import Address
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def _up(machine: Machine, *arguments: str) -> subprocess.Popen[str]:
 
 def _ready(machine: Machine) -> Address:
     until = time.monotonic() + 30
-    while (found := app.read_address(machine.state)) is None:
+    while (found := standing.read_address(machine.state)) is None:
         assert time.monotonic() < until
         time.sleep(0.05)
     return found
@@ -31,7 +31,7 @@ def test_a_server_ends_by_itself_when_nothing_needs_it(machine: Machine) -> None
     with _up(machine, "--idle", "0.5") as server:
         _ready(machine)
         assert server.wait(timeout=30) == 0
-    assert app.read_address(machine.state) is None
+    assert standing.read_address(machine.state) is None
 
 
 def test_a_second_server_on_the_same_folder_is_refused_and_harms_nothing(
@@ -42,7 +42,7 @@ def test_a_second_server_on_the_same_folder_is_refused_and_harms_nothing(
         _, said = second.communicate(timeout=30)
     assert second.returncode == 2
     assert f"belongs to the running process {first.pid}" in said
-    assert app.read_address(machine.state) == first
+    assert standing.read_address(machine.state) == first
 
 
 def test_two_commands_that_both_start_a_server_share_one(machine: Machine) -> None:

@@ -26,7 +26,7 @@ def command(
     import asyncio  # noqa: PLC0415
     import logging  # noqa: PLC0415
 
-    from pressplay import app  # noqa: PLC0415
+    from pressplay.app import wiring  # noqa: PLC0415
     from pressplay.cli import forges, local_server  # noqa: PLC0415
     from pressplay.server import standing  # noqa: PLC0415
 
@@ -40,9 +40,9 @@ def command(
         server_url = forges.read_server(forge)
         folder = forges.state_folder(folder, server_url)
         forges.remember(folder, server_url, apps=apps)
-    settings = app.Settings(state=folder, idle_s=idle, forge=standing.read_forge(folder))
+    settings = wiring.Settings(state=folder, idle_s=idle, forge=standing.read_forge(folder))
     try:
-        asyncio.run(app.serve(settings))
+        asyncio.run(wiring.serve(settings))
     except BaseExceptionGroup as group:
         # A task group wraps what it raises; a user wants the sentence inside.
         first = _innermost(group)

@@ -1,4 +1,4 @@
-"""The wiring: settings in, running tasks out. The only module that chooses implementations.
+"""The wiring: settings in, running tasks out. The only place that chooses implementations.
 
 One process serves one state folder: the store and its API, the engine, the controllers, and the
 local forge on a port of its own. Killed at any point, it goes on where its records end.
@@ -7,7 +7,6 @@ local forge on a port of its own. Killed at any point, it goes on where its reco
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import json
 import logging
@@ -15,17 +14,18 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Coroutine, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Coroutine
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from starlette.types import ASGIApp
 
-from pressplay.base import clocks, files, rust_programs
+from pressplay.app import providing
+from pressplay.app.installing import Installer
+from pressplay.app.providing import Sources
+from pressplay.base import clocks, files
 from pressplay.base.errors import Unavailable
-from pressplay.cluster.port import AlreadyExists, Key, Object, Objects, key_of
 from pressplay.cluster.sqlite import SqliteObjects
 from pressplay.controllers.closing import ClosingController, ForgePulls
 from pressplay.controllers.deployments import DeploymentController
@@ -34,14 +34,8 @@ from pressplay.controllers.runs import RunController
 from pressplay.engine.artifacts import ArtifactRepository
 from pressplay.engine.steppods import StepPods
 from pressplay.engine.watching import Engine
-from pressplay.evidence import signing
-from pressplay.forge import app_keys
 from pressplay.forge.local import app as forge_app
-from pressplay.forge.local.operator import Operator
-from pressplay.forge.tokens import AppKey
-from pressplay.manifests import loading
-from pressplay.pods import images, registries, sandboxing
-from pressplay.pods.images import Bind, Image, Images
+from pressplay.pods import sandboxing
 from pressplay.pods.running import PodRunner
 from pressplay.pods.sandboxing import Bubblewrap, Sandbox
 from pressplay.pods.warm import ForkServer
@@ -52,26 +46,11 @@ from pressplay.server.standing import NAMESPACE, Address, ForgeSettings
 
 _LOG = logging.getLogger(__name__)
 
-read_address = standing.read_address
-default_state = standing.default_state
-
 OPERATOR = "operator"
-KEPT = "pressplay.dev/keep"
-"""Annotation of a shipped ConfigMap whose values are the operator's."""
+"""The login of this machine's user on the local forge."""
 
 _OWN_FORGE_PAUSE_S, _FORGE_PAUSE_S = 5.0, 60.0
 """How often the forge is asked for closed pull requests: our own, and one with a rate limit."""
-
-WITHOUT_TOKEN = frozenset({"agent-run"})
-"""Accounts whose only right is that of Argo's executor, which does not exist here."""
-
-APPS: Mapping[str, Mapping[str, str]] = {
-    **{
-        name: {"contents": "write", "pull_requests": "write", "issues": "write", "checks": "read"}
-        for name in ("rex", "clippy", "qa", "triage", "security")
-    },
-    "qa-approver": {"contents": "read", "pull_requests": "write", "checks": "write"},
-}
 
 
 @dataclass(frozen=True)
@@ -119,18 +98,25 @@ class _Server:
             server_key=self._keys.server_key, operator_token=self._keys.operator_token
         )
         self._artifacts = ArtifactRepository(state / "artifacts")
-        sources = _Sources(
+        sources = Sources(
             store=store,
             accounts=self._accounts,
             artifacts=self._artifacts,
             claims=state / "claims",
             environment={"PRESSPLAY_KUBE_URL": sockets.kube_url},
         )
+        self._installer = Installer(
+            store,
+            forge=settings.forge,
+            own_url=sockets.forge_url,
+            operator_token=self._keys.operator_token,
+            clock=clock,
+        )
         self._sandbox = sandboxing.detect()
         self._forks = _warm_up(self._sandbox, log=state / "forking.log")
         runner = PodRunner(
             directory=state / "pods",
-            images=_images(store, etc_folder=state / "etc"),
+            images=providing.all_images(store, etc_folder=state / "etc"),
             sources=sources,
             sandbox=self._sandbox,
             clock=clock,
@@ -164,7 +150,7 @@ class _Server:
         servers = [server for server, _ in doors]
         faces = [group.create_task(server.serve(sockets=[at])) for server, at in doors]
         await serving.until_started(*servers)
-        await self._install()
+        await self._installer.install()
         working = [
             group.create_task(self._work(work, ending=ending))
             for work in (
@@ -217,62 +203,6 @@ class _Server:
             artifacts=self._artifacts,
             clock=self._clock,
         )
-
-    async def _install(self) -> None:
-        """Put the shipped manifests, the settings and the keys into the store."""
-        for obj in loading.shipped(namespace=NAMESPACE):
-            theirs = KEPT in obj["metadata"].get("annotations", {})
-            await (_complete if theirs else _apply)(self._store, obj)
-        forge = self._settings.forge
-        if forge is None:
-            await _apply(self._store, _settings_for(_local_forge(self._sockets.forge_url)))
-            await self._make_apps()
-        else:
-            await _apply(self._store, _settings_for(forge))
-            await self._take_apps(Path(forge.apps))
-        await self._take_registries()
-        await _keep_secret(
-            self._store, "evidence-signing", {"key.pem": signing.generate_key().decode()}
-        )
-
-    async def _take_registries(self) -> None:
-        """Let steps get packages from where this machine's user gets them, too."""
-        environment = dict(os.environ)  # noqa: TID251 - package clients are set up by it as well
-        found = await asyncio.to_thread(registries.of_user, Path.home(), environment)
-        for each in found.left_out:
-            _LOG.warning("registry_settings_left_out %s", each)
-        await _apply(self._store, _config_map("registry-config", found.files))
-        shipped = self._store.peek(Key("ConfigMap", NAMESPACE, "pressplay-settings")) or {}
-        hosts = [shipped.get("data", {}).get("PRESSPLAY_REGISTRIES", ""), *found.hosts]
-        listed = {"PRESSPLAY_REGISTRIES": ",".join(each for each in hosts if each)}
-        await _apply(self._store, _config_map("pressplay-settings", listed))
-
-    async def _take_apps(self, folder: Path) -> None:
-        """The user's own Apps. Keys that were taken before serve on where the folder is gone."""
-        key = Key("Secret", NAMESPACE, f"github-app-{app_keys.APPROVER}")
-        known = await self._store.get(key) is not None
-        for name, each in (await asyncio.to_thread(self._read_apps, folder, known=known)).items():
-            values = {"app-id": each.app_id, "private-key": each.private_key.reveal()}
-            await _apply(self._store, _secret(f"github-app-{name}", values))
-
-    def _read_apps(self, folder: Path, *, known: bool) -> Mapping[str, AppKey]:
-        if known and not folder.is_dir():
-            _LOG.warning("apps_folder_gone folder=%s using=known_keys", folder)
-            return {}
-        return app_keys.read_folders(folder, clock=self._clock)
-
-    async def _make_apps(self) -> None:
-        for name, permissions in APPS.items():
-            key = Key("Secret", NAMESPACE, f"github-app-{name}")
-            if await self._store.get(key) is not None:
-                continue
-            app = await asyncio.to_thread(self._make_app, name, permissions)
-            await _keep_secret(self._store, key.name, app)
-
-    def _make_app(self, name: str, permissions: Mapping[str, str]) -> Mapping[str, str]:
-        with Operator(self._sockets.forge_url, self._keys.operator_token) as operator:
-            app = operator.ensure_app(name, {**permissions, "metadata": "read"})
-        return {"app-id": str(app.id), "private-key": app.private_key}
 
     def _announce(self) -> None:
         forge = self._settings.forge
@@ -355,51 +285,6 @@ class _Sockets:
             self.forge.close()
 
 
-class _Sources:
-    """What pods take from the store: see `pods.sources.Sources`."""
-
-    def __init__(
-        self,
-        *,
-        store: SqliteObjects,
-        accounts: Accounts,
-        artifacts: ArtifactRepository,
-        claims: Path,
-        environment: Mapping[str, str],
-    ) -> None:
-        self._store = store
-        self._accounts = accounts
-        self._artifacts = artifacts
-        self._claims = claims
-        self._environment = environment
-
-    def config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
-        found = self._store.peek(Key("ConfigMap", namespace, name))
-        return None if found is None else dict(found.get("data", {}))
-
-    def secret(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
-        found = self._store.peek(Key("Secret", namespace, name))
-        if found is None:
-            return None
-        return {key: base64.b64decode(value) for key, value in found.get("data", {}).items()}
-
-    def account_token(self, namespace: str, account: str) -> str:
-        if not account or account in WITHOUT_TOKEN:
-            return ""
-        return self._accounts.token(namespace, account)
-
-    def artifact(self, key: str) -> Path | None:
-        return self._artifacts.path(key)
-
-    def claim(self, namespace: str, name: str) -> Path:
-        path = files.beneath(self._claims, f"{namespace}/{name}")
-        path.mkdir(parents=True, exist_ok=True)
-        return path
-
-    def pod_environment(self) -> Mapping[str, str]:
-        return self._environment
-
-
 class _PodLogs:
     """Finds the logs of pods: of previews, and of steps, which have no Pod objects."""
 
@@ -421,57 +306,6 @@ class _PodLogs:
         return self._steps.is_running(namespace, pod)
 
 
-class _NamedImages(Mapping[str, Image]):
-    """Our images; in the agent's also the programs that users named on the command line."""
-
-    def __init__(self, store: SqliteObjects, *, runner: Image) -> None:
-        self._store = store
-        self._runner = runner
-        # A repository's own programs expect to find its modules in their working directory.
-        plain = {name: value for name, value in runner.env.items() if name != "PYTHONSAFEPATH"}
-        self._bare = replace(runner, name="agent", env=plain)
-        self._agents: dict[tuple[str, ...], Image] = {}
-
-    def __getitem__(self, name: str) -> Image:
-        match name:
-            case "pressplay/runner":
-                return self._runner
-            case "pressplay/agent":
-                return self._agent()
-            case _:
-                raise KeyError(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(("pressplay/runner", "pressplay/agent"))
-
-    def __len__(self) -> int:
-        return 2
-
-    def _agent(self) -> Image:
-        listed = self._store.peek(Key("ConfigMap", NAMESPACE, "agent-programs")) or {}
-        programs = tuple(sorted(listed.get("data", {}).values()))
-        if programs not in self._agents:
-            binds = [Bind(Path(each), each) for each in programs if Path(each).exists()]
-            self._agents[programs] = self._plain.with_binds(*binds)
-        return self._agents[programs]
-
-    @cached_property
-    def _plain(self) -> Image:
-        """With the languages that this machine knows; asked for once, when an agent first needs it:
-        a server that starts has no time to look.
-        """
-        environment = dict(os.environ)  # noqa: TID251 - rustup finds its settings by it
-        rust = rust_programs.find(path=environment.get("PATH", ""), variables=environment)
-        if rust is None:
-            return self._bare
-        return self._bare.with_toolchain(rust.root, programs=rust.programs)
-
-
-def _images(store: SqliteObjects, *, etc_folder: Path) -> Images:
-    host = images.host_image(etc_folder=etc_folder)
-    return Images(host, _NamedImages(store, runner=images.runner_image(host)))
-
-
 def _warm_up(sandbox: Sandbox, *, log: Path) -> ForkServer | None:
     """Let the stages be forked, where a sandbox is there to fork them into."""
     if not isinstance(sandbox, Bubblewrap):
@@ -484,61 +318,3 @@ def _warm_up(sandbox: Sandbox, *, log: Path) -> ForkServer | None:
     )
     sandbox.warm_up(forks)
     return forks
-
-
-async def _apply(objects: Objects, obj: Object) -> None:
-    try:
-        await objects.create(obj)
-    except AlreadyExists:
-        await objects.patch(key_of(obj), obj)
-
-
-async def _complete(objects: Objects, obj: Object) -> None:
-    """Add the entries of a ConfigMap that are not there yet; those that are there are theirs."""
-    try:
-        await objects.create(obj)
-    except AlreadyExists:
-        found = await objects.get(key_of(obj)) or {}
-        await objects.patch(key_of(obj), {"data": {**obj["data"], **(found.get("data") or {})}})
-
-
-async def _keep_secret(objects: Objects, name: str, values: Mapping[str, str]) -> None:
-    """Store a Secret unless there is one: a key that was handed out is never replaced."""
-    with contextlib.suppress(AlreadyExists):
-        await objects.create(_secret(name, values))
-
-
-def _secret(name: str, values: Mapping[str, str]) -> Object:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "data": {key: base64.b64encode(value.encode()).decode() for key, value in values.items()},
-    }
-
-
-def _local_forge(url: str) -> ForgeSettings:
-    """The forge that this package carries, at its address."""
-    return ForgeSettings(server_url=url, api_url=f"{url}/api/v3", apps="")
-
-
-def _settings_for(forge: ForgeSettings) -> Object:
-    return _config_map(
-        "pressplay-settings",
-        {
-            "GITHUB_API_URL": forge.api_url,
-            "GITHUB_SERVER_URL": forge.server_url,
-            "PRESSPLAY_APPROVER_APP": forge.approver,
-            # Previews of several repositories share this machine.
-            "PRESSPLAY_NAMING": "repo-pr",
-        },
-    )
-
-
-def _config_map(name: str, data: Mapping[str, str]) -> Object:
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "data": dict(data),
-    }

@@ -1,0 +1,1 @@
+"""Settings in, running tasks out: the one place where implementations are chosen."""
