@@ -186,7 +186,7 @@ def by_kind(played: Round) -> str:
 
 def show(label: str, played: Round) -> None:
     print(
-        f"{label:6} wall {played.wall.seconds:6.2f} s, own {played.own_s:5.2f} s "
+        f"{label:7} wall {played.wall.seconds:6.2f} s, own {played.own_s:5.2f} s "
         f"({played.own_s / LIMIT_S:.2f} x the limit), not ours: {by_kind(played)}"
     )
 
@@ -213,6 +213,7 @@ def main(sample: str, rounds: int) -> None:
             empty = min(floor(state) for _ in range(3))
             with Watch(state).listening() as watch:
                 watched = play(state, sample)
+            show("watched", watched)
             table(watched, watch)
         finally:
             subprocess.run([PRESSPLAY, "--state", str(state), "down"], check=False)

@@ -6,6 +6,7 @@ soften its own gate. Every key, its bounds and its default stand in `policy.sche
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Mapping
@@ -200,10 +201,16 @@ class Policy:
         """
         documents.check_plain(value, source=source)
         _refuse_templates(value, source)
-        schemas.Schema.from_file(SCHEMA_FILE).check(value, source=source)
+        schema().check(value, source=source)
         policy = _policy(cast("dict[str, Any]", value), source)
         _check_together(policy, source)
         return policy
+
+
+@functools.cache
+def schema() -> schemas.Schema:
+    """The published schema of the policy file, compiled."""
+    return schemas.Schema.from_file(SCHEMA_FILE)
 
 
 DEFAULT: Final = Policy()

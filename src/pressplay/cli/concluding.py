@@ -15,7 +15,7 @@ from typing import Any
 from pressplay.api import agent_runs, names
 from pressplay.api.forge import Pull
 from pressplay.base import errors
-from pressplay.cli import model_keys, pipelines, progress, terminal_text
+from pressplay.cli import model_keys, pipelines, progress, reasons
 from pressplay.cli.pipelines import Session
 from pressplay.cluster.kube import KubeClient
 from pressplay.cluster.port import Object
@@ -100,25 +100,6 @@ def summarize(kube: KubeClient, workflow: Object, *, state: Path, seconds: float
         seconds=round(seconds, 1),
         exit_code=exit_code(workflow, around.requests, decision=outputs.get("decision", "")),
     )
-
-
-def reasons(workflow: Object, name: str) -> list[str]:
-    """What the failed pods at and below a node say, without the engine's own words around it."""
-    said = []
-    for node in workflow["status"]["nodes"].values():
-        inside = node["name"] == name or node["name"].startswith(
-            (f"{name}[", f"{name}.", f"{name}(")
-        )
-        if inside and node["type"] in ("Pod", "Skipped") and node["phase"] in ("Failed", "Error"):
-            said.append(_told(node))
-    return list(dict.fromkeys(said))
-
-
-def _told(node: Mapping[str, Any]) -> str:
-    message = node.get("message", "")
-    # An init container tells in its log, behind the engine's own words.
-    own = message.rpartition("evaluated true: ")[2].rpartition("): Error: ")[2]
-    return terminal_text.all_in_one(_output(node, "reason") or own or message)
 
 
 def _unsealed(workflow: Object) -> Mapping[str, Any] | None:
@@ -215,15 +196,10 @@ def reason_of(workflow: Object, *, said: str) -> str:
     superseded = progress.outputs_of(workflow).get("decision") == "superseded"
     if workflow["status"]["phase"] == "Succeeded" or superseded:
         unsealed = _unsealed(workflow)
-        why = _told(unsealed) if unsealed else ""
+        why = reasons.of(unsealed) if unsealed else ""
         return "; ".join(filter(None, (said, f"The proof was not sealed: {why}" if why else "")))
-    found = reasons(workflow, workflow["metadata"]["name"])
+    found = reasons.at(workflow, workflow["metadata"]["name"])
     return "; ".join(found) or said or workflow["status"].get("message", "")
-
-
-def _output(node: Mapping[str, Any], name: str) -> str:
-    parameters = node.get("outputs", {}).get("parameters", ())
-    return next((str(p["value"]) for p in parameters if p["name"] == name), "")
 
 
 def _urls(kube: KubeClient, outputs: Mapping[str, str]) -> Mapping[str, Any]:

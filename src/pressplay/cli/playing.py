@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 
 from pressplay.cli import (
-    concluding,
     endings,
     forges,
     local_server,
@@ -84,6 +83,9 @@ def _play(
     session = pipelines.press_play(
         address=address, state=state, origin=origin, asked=asked, agent=agent
     )
+    # Imported here: while this loads, the run is under way.
+    from pressplay.cli import concluding  # noqa: PLC0415
+
     try:
         if manner.output == "text":
             about = f"{session.subject.full_name} {session.subject.title}"

@@ -10,16 +10,18 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import click
 
 from pressplay.base import clocks
-from pressplay.cli import concluding, terminal_text
-from pressplay.cli.concluding import Summary
+from pressplay.cli import reasons, terminal_text
 from pressplay.cli.progress import STAGES
 from pressplay.cluster.port import Object
 from pressplay.server import standing
+
+if TYPE_CHECKING:
+    from pressplay.cli.concluding import Summary
 
 _MARKS = {"Succeeded": "✓", "Failed": "✗", "Error": "✗", "Skipped": "-", "Omitted": "-"}
 _OFF = ("", "0", "false")
@@ -64,7 +66,7 @@ class Lines:
                 continue
             self._told.add(node["id"])
             click.echo(_line(name, node))
-            for reason in concluding.reasons(workflow, node["name"]):
+            for reason in reasons.at(workflow, node["name"]):
                 click.echo(f"      {reason}")
 
 

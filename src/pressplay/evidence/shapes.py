@@ -31,13 +31,14 @@ NAMES = (*OF_FILE.values(), "sample", "index")
 
 def validate(name: str, value: object) -> None:
     """Raise Refused, naming the place, unless the JSON `value` has the shape `name` (see NAMES)."""
-    _schema(name).check(value, source=name)
+    schema(name).check(value, source=name)
     if name == "policy":
         # The policy itself has its schema, and rules that no schema can say, where it is read.
         policy.Record.from_json(value)
 
 
 @functools.cache
-def _schema(name: str) -> schemas.Schema:
+def schema(name: str) -> schemas.Schema:
+    """The compiled schema of a file of the bundle (see NAMES)."""
     document: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text())
     return schemas.Schema(document)

@@ -21,7 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pressplay.api import policy
 from pressplay.base import namespaces
+from pressplay.evidence import shapes
 from pressplay.stages import __main__ as stages
 
 DESCRIPTORS = 4
@@ -61,6 +63,9 @@ def main() -> None:
         importlib.import_module(spec.partition(":")[0])
     for name in _ALSO:
         importlib.import_module(name)
+    policy.schema()
+    for name in shapes.NAMES:
+        shapes.schema(name)
     gc.collect()
     # A collection in a child would touch, and so copy, all that it shares with us.
     gc.freeze()

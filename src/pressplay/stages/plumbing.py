@@ -48,6 +48,9 @@ _SETTINGS = {
     "init.templateDir": "",
     "init.defaultBranch": "main",
     "gc.auto": "0",
+    # What arrives is kept as the one file that it came as: to unpack it would make a file for
+    # each object, which takes longer than the fetch.
+    "transfer.unpackLimit": "1",
     "maintenance.auto": "false",
     "commit.gpgSign": "false",
     "push.gpgSign": "false",

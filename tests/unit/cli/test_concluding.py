@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pressplay.base import errors
-from pressplay.cli import concluding
+from pressplay.cli import concluding, reasons
 
 
 def _ended(phase: str, *, message: str = "", code: str = "", kind: str = "Pod") -> dict[str, Any]:
@@ -65,10 +65,10 @@ def test_a_request_that_was_not_taken_is_bad_input() -> None:
 def test_what_an_init_container_said_is_told_without_the_engines_words() -> None:
     message = "prepare(0): init container token: Error (exit code 2): Error: The App has no key"
     node = {"name": "r.a", "type": "Pod", "phase": "Failed", "message": message}
-    assert concluding.reasons({"status": {"nodes": {"n": node}}}, "r") == ["The App has no key"]
+    assert reasons.at({"status": {"nodes": {"n": node}}}, "r") == ["The App has no key"]
 
 
 def test_what_a_request_says_of_its_own_end_counts() -> None:
-    reasons = ("Failed", "Unavailable")
-    (_, unavailable) = [{"status": {"reason": each}} for each in reasons]
+    said = ("Failed", "Unavailable")
+    (_, unavailable) = [{"status": {"reason": each}} for each in said]
     assert concluding.exit_code(_ended("Failed"), [unavailable], decision="proceed") == 3

@@ -17,7 +17,7 @@ from pressplay.api.forge import Comment, Issue, Pull, Repository
 from pressplay.base.errors import Unavailable
 from pressplay.forge import records, session
 from pressplay.forge.errors import RefusedByForge
-from pressplay.forge.local.rows import PROTECTION
+from pressplay.forge.local.defaults import PROTECTION
 
 _API = "api/v3"
 _AS = "X-Pressplay-As"

@@ -12,7 +12,8 @@ from starlette.routing import Route
 from pressplay.forge.local import guarding
 from pressplay.forge.local.answers import ProblemError, invalid
 from pressplay.forge.local.asking import OPERATOR, Ask, Door, Hub, permission
-from pressplay.forge.local.rows import PROTECTION, ProtectedRow, RepositoryRow
+from pressplay.forge.local.defaults import PROTECTION
+from pressplay.forge.local.rows import ProtectedRow, RepositoryRow
 
 _NOT_PROTECTED = "Branch not protected"
 _SWITCHES = (

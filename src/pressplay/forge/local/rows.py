@@ -3,20 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 BOT = "[bot]"
-PROTECTION: Mapping[str, object] = MappingProxyType(
-    {
-        "required_status_checks": None,
-        "enforce_admins": False,
-        "required_pull_request_reviews": {"required_approving_review_count": 0},
-        "restrictions": None,
-    }
-)
-"""Changes come by pull request only; administrators may pass."""
 
 
 @dataclass(frozen=True)
