@@ -1,4 +1,4 @@
-"""A local forge on an ephemeral loopback port, and real git against it.
+"""Sandboxes for pods; a local forge on an ephemeral loopback port, and real git against it.
 
 At the end of every test that uses it the alarm must be silent, unless the test said beforehand
 that it would ring it.
@@ -34,7 +34,11 @@ from pressplay.forge.client import Forge
 from pressplay.forge.local.app import build
 from pressplay.forge.local.operator import Operator
 from pressplay.forge.tokens import AppKey
+from pressplay.pods import images, sandboxing
+from pressplay.pods.images import Image
+from pressplay.pods.sandboxing import Bubblewrap, Plain, Sandbox
 
+SANDBOX = sandboxing.detect()
 OPERATOR = "captain"
 OPERATOR_TOKEN = Secret("operator-token-for-these-tests-only")
 EVERYTHING = {
@@ -43,6 +47,22 @@ EVERYTHING = {
     "issues": "write",
     "checks": "write",
 }
+
+
+@pytest.fixture(params=["bubblewrap", "plain"])
+def sandbox(request: pytest.FixtureRequest) -> Sandbox:
+    """Every sandbox that there is, one after another."""
+    if request.param == "plain":
+        return Plain()
+    if not isinstance(SANDBOX, Bubblewrap):
+        pytest.skip(SANDBOX.warning)
+    return SANDBOX
+
+
+@pytest.fixture(scope="session")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Image:
+    """This machine's own root folder as an image."""
+    return images.host_image(etc_folder=tmp_path_factory.mktemp("image") / "etc")
 
 
 class MovableClock(SystemClock):

@@ -19,13 +19,12 @@ import pytest
 
 from pressplay.base.clocks import SystemClock
 from pressplay.base.errors import Refused
-from pressplay.pods import images, sandboxing, spec
+from pressplay.pods import spec
 from pressplay.pods.images import Image, Images
 from pressplay.pods.running import PodResult, PodRun, PodRunner
 from pressplay.pods.sandboxing import Bubblewrap, Plain, Sandbox
 
 R = "$PRESSPLAY_ROOT"
-SANDBOX = sandboxing.detect()
 
 
 @dataclass
@@ -135,20 +134,6 @@ def command_line(pid: int) -> bytes:
         return Path("/proc", str(pid), "cmdline").read_bytes()
     except OSError:
         return b""
-
-
-@pytest.fixture(params=["bubblewrap", "plain"])
-def sandbox(request: pytest.FixtureRequest) -> Sandbox:
-    if request.param == "plain":
-        return Plain()
-    if not isinstance(SANDBOX, Bubblewrap):
-        pytest.skip(SANDBOX.warning)
-    return SANDBOX
-
-
-@pytest.fixture(scope="session")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Image:
-    return images.host_image(etc_folder=tmp_path_factory.mktemp("image") / "etc")
 
 
 @pytest.fixture

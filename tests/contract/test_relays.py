@@ -17,12 +17,11 @@ from typing import Any
 import pytest
 
 from pressplay.base.clocks import SystemClock
-from pressplay.pods import images, sandboxing, spec
+from pressplay.pods import images, spec
 from pressplay.pods.images import Image, Images
 from pressplay.pods.running import PodResult, PodRun, PodRunner
-from pressplay.pods.sandboxing import Bubblewrap, Plain, Sandbox
+from pressplay.pods.sandboxing import Bubblewrap, Sandbox
 
-SANDBOX = sandboxing.detect()
 KEY = "sk-the-real-key-1234567890"
 PRICES = '{"models": {"m": {"input": 1, "output": 5}}}'
 
@@ -163,20 +162,6 @@ def _pod(script: str) -> dict[str, Any]:
             }
         ],
     }
-
-
-@pytest.fixture(params=["bubblewrap", "plain"])
-def sandbox(request: pytest.FixtureRequest) -> Sandbox:
-    if request.param == "plain":
-        return Plain()
-    if not isinstance(SANDBOX, Bubblewrap):
-        pytest.skip(SANDBOX.warning)
-    return SANDBOX
-
-
-@pytest.fixture(scope="session")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Image:
-    return images.host_image(etc_folder=tmp_path_factory.mktemp("image") / "etc")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -111,18 +111,6 @@ class World:
         found: dict[str, Any] = self.machine.world()["repositories"]
         pulls: list[dict[str, Any]] = found.get(self.repository.name, {"pulls": []})["pulls"]
         return pulls
-
-
-@pytest.fixture(scope="module")
-def shared(
-    tmp_path_factory: pytest.TempPathFactory, new_machine: Callable[[Path], Machine]
-) -> Iterator[Machine]:
-    """One server for all: what one test does to it, the next one sees."""
-    machine = new_machine(tmp_path_factory.mktemp("bad-input") / "state")
-    yield machine
-    alarms = machine.world()["alarms"]
-    machine.kill()
-    assert alarms == []
 
 
 @pytest.fixture
