@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +12,71 @@ import pytest
 
 from pressplay.base.clocks import SystemClock
 from pressplay.base.errors import Refused
+from pressplay.base.redaction import Secret
+from pressplay.cluster.access import Access
 from pressplay.cluster.memory import MemoryObjects
 from pressplay.cluster.port import AlreadyExists, Change, Conflict, Key, NotFound, Object, Objects
+from pressplay.cluster.remote import RemoteObjects
 from pressplay.cluster.sqlite import SqliteObjects
+from pressplay.server import app, serving
+from pressplay.server.auth import Accounts
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Objects]:
-    if request.param == "memory":
-        made: Objects = MemoryObjects(clock=SystemClock())
-        await made.create(_namespace("agents"))
-        yield made
-        return
-    kept = await SqliteObjects.open(tmp_path / "state", clock=SystemClock())
+@asynccontextmanager
+async def _memory(_folder: Path) -> AsyncIterator[Objects]:
+    yield MemoryObjects(clock=SystemClock())
+
+
+@asynccontextmanager
+async def _sqlite(folder: Path) -> AsyncIterator[Objects]:
+    kept = await SqliteObjects.open(folder / "state", clock=SystemClock())
     try:
-        await kept.create(_namespace("agents"))
         yield kept
     finally:
         await kept.aclose()
+
+
+class _Nothing:
+    """A server without logs and without artifacts."""
+
+    def path(self, *_parts: str, is_previous: bool = False) -> Path | None:
+        return None
+
+    def goes_on(self, namespace: str, pod: str) -> bool:
+        return False
+
+
+@asynccontextmanager
+async def _remote(_folder: Path) -> AsyncIterator[Objects]:
+    """A client of our own server's API, over loopback."""
+    server = serving.http(
+        app.build(
+            objects=MemoryObjects(clock=SystemClock()),
+            accounts=Accounts(server_key="key", operator_token="token"),
+            pod_logs=_Nothing(),
+            artifacts=_Nothing(),
+            clock=SystemClock(),
+        )
+    )
+    with serving.listen(0) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        async with asyncio.TaskGroup() as group:
+            group.create_task(server.serve(sockets=[listener]))
+            async with RemoteObjects(Access(url, token=Secret("token"))) as store:
+                yield store
+            server.should_exit = True
+
+
+_STORES = {"memory": _memory, "sqlite": _sqlite, "remote": _remote}
+_at_once = pytest.mark.parametrize("store", ["memory", "sqlite"], indirect=True)
+"""For promises of which a reader over HTTP hears a moment later than they are kept."""
+
+
+@pytest.fixture(params=list(_STORES))
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Objects]:
+    async with _STORES[request.param](tmp_path) as made:
+        await made.create(_namespace("agents"))
+        yield made
 
 
 def _namespace(name: str) -> Object:
@@ -69,6 +116,17 @@ async def _take(changes: AsyncIterator[Change], count: int) -> list[tuple[str, s
     return [(change.type, change.object["metadata"]["name"]) for change in taken]
 
 
+async def _until(changes: AsyncIterator[Change], last: tuple[str, str]) -> list[Change]:
+    """The changes up to one of this type and name."""
+    told = []
+    async with asyncio.timeout(5):
+        async for change in changes:
+            told.append(change)
+            if (change.type, change.object["metadata"]["name"]) == last:
+                break
+    return told
+
+
 async def test_created_object_is_given_identity(store: Objects) -> None:
     made = await store.create(_config("one"))
     metadata = made["metadata"]
@@ -93,7 +151,7 @@ async def test_absent_object_reads_as_none(store: Objects) -> None:
 
 async def test_taken_name_is_refused(store: Objects) -> None:
     await store.create(_config("one"))
-    with pytest.raises(AlreadyExists, match="one already exists"):
+    with pytest.raises(AlreadyExists, match="already exists"):
         await store.create(_config("one"))
 
 
@@ -407,6 +465,7 @@ async def test_watch_of_a_namespace_hears_of_no_other(store: Objects) -> None:
         assert await _take(changes, 1) == [("ADDED", "near")]
 
 
+@_at_once
 async def test_slow_reader_hears_one_change_with_the_last_state(store: Objects) -> None:
     await store.create(_config("one"))
     async with aclosing(store.watch("ConfigMap")) as changes:
@@ -421,6 +480,20 @@ async def test_slow_reader_hears_one_change_with_the_last_state(store: Objects) 
         assert await _take(changes, 1) == [("ADDED", "end")]
 
 
+async def test_slow_reader_hears_the_last_state_in_the_end(store: Objects) -> None:
+    await store.create(_config("one"))
+    async with aclosing(store.watch("ConfigMap")) as changes:
+        await _take(changes, 1)
+        for number in range(5):
+            await store.patch(_key("one"), {"data": {"n": number}})
+        await store.create(_config("end"))
+        told = await _until(changes, ("ADDED", "end"))
+    numbers = [each.object["data"]["n"] for each in told[:-1]]
+    assert {each.type for each in told[:-1]} == {"MODIFIED"}
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] == 4
+
+
 async def test_object_made_anew_is_told_as_gone_and_as_new(store: Objects) -> None:
     first = await store.create(_config("one"))
     async with aclosing(store.watch("ConfigMap")) as changes:
@@ -428,7 +501,7 @@ async def test_object_made_anew_is_told_as_gone_and_as_new(store: Objects) -> No
         await store.patch(_key("one"), {"data": {"a": "last words"}})
         await store.delete(_key("one"))
         second = await store.create(_config("one"))
-        gone, new = await anext(changes), await anext(changes)
+        *_, gone, new = await _until(changes, ("ADDED", "one"))
     assert (gone.type, gone.object["metadata"]["uid"]) == ("DELETED", first["metadata"]["uid"])
     assert gone.object["data"]["a"] == "last words"
     assert (new.type, new.object["metadata"]["uid"]) == ("ADDED", second["metadata"]["uid"])

@@ -27,7 +27,7 @@ from pressplay.app.providing import Sources
 from pressplay.base import clocks, files
 from pressplay.base.errors import Unavailable
 from pressplay.cluster.sqlite import SqliteObjects
-from pressplay.controllers.closing import ClosingController, ForgePulls
+from pressplay.controllers.closing import ClosingController, ForgePulls, StoredForge
 from pressplay.controllers.deployments import DeploymentController
 from pressplay.controllers.expiry import ExpiryController
 from pressplay.controllers.runs import RunController
@@ -131,7 +131,7 @@ class _Server:
         self._expiry = ExpiryController(objects=store, clock=clock)
         self._closing = ClosingController(
             objects=store,
-            pulls=ForgePulls(objects=store, namespace=NAMESPACE, clock=clock),
+            pulls=ForgePulls(forge=StoredForge(objects=store, namespace=NAMESPACE), clock=clock),
             pause_s=_OWN_FORGE_PAUSE_S if settings.forge is None else _FORGE_PAUSE_S,
         )
         self._clock = clock

@@ -54,3 +54,11 @@ def error_json(message: str, *, code: int) -> str:
 def table() -> str:
     """The codes for a command's help, one a line."""
     return "\n".join(f"  {code:>3}  {meaning}" for code, meaning in CODES.items())
+
+
+def sentence(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What to raise for the error of a task group: the sentence for the user inside of it."""
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first if isinstance(first, PressplayError) else group

@@ -25,6 +25,7 @@ VERBS = {
     "doctor": "what this machine has of what a run needs",
     "up": "the server, in the foreground",
     "down": "end the server; its previews come back with the next one",
+    "controllers": "our controllers for a cluster, in the foreground",
     "completion": "the script that completes these words in your shell",
 }
 

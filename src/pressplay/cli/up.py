@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pressplay.base.errors import PressplayError, Refused
+from pressplay.base.errors import Refused
 
 
 @click.command(epilog="Example: pressplay up --idle 600")
@@ -27,7 +27,7 @@ def command(
     import logging  # noqa: PLC0415
 
     from pressplay.app import wiring  # noqa: PLC0415
-    from pressplay.cli import forges, local_server  # noqa: PLC0415
+    from pressplay.cli import endings, forges, local_server  # noqa: PLC0415
     from pressplay.server import standing  # noqa: PLC0415
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -44,12 +44,4 @@ def command(
     try:
         asyncio.run(wiring.serve(settings))
     except BaseExceptionGroup as group:
-        # A task group wraps what it raises; a user wants the sentence inside.
-        first = _innermost(group)
-        raise (first if isinstance(first, PressplayError) else group) from None
-
-
-def _innermost(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+        raise endings.sentence(group) from None

@@ -15,8 +15,7 @@ from typing import Protocol
 from pressplay.api import kinds
 from pressplay.base import clocks, ids
 from pressplay.base.clocks import Clock
-from pressplay.base.errors import Refused
-from pressplay.cluster import records, selectors
+from pressplay.cluster import identities, records, selectors
 from pressplay.cluster.port import AlreadyExists, Change, Conflict, Key, NotFound, Object
 from pressplay.cluster.records import ROW_MAPS, Record, RowPath
 from pressplay.cluster.watching import Feed
@@ -186,11 +185,8 @@ class MemoryObjects:
 
     def _free_key(self, obj: Object) -> Key:
         """The address of a new object. Raises Refused, NotFound, AlreadyExists."""
-        kind, metadata = _identity(obj)
+        kind, metadata = identities.check(obj)
         namespace = str(metadata.get("namespace") or "")
-        if kind.namespaced != bool(namespace):
-            wants = "needs a" if kind.namespaced else "has no"
-            raise Refused(f"A {kind.name} {wants} metadata.namespace; it is {namespace!r}")
         if namespace and self._find(Key("Namespace", "", namespace)) is None:
             raise NotFound(f'namespaces "{namespace}" not found; create the namespace first')
         if metadata.get("name"):
@@ -274,19 +270,3 @@ class MemoryObjects:
             self._owned[uid].pop(record.id)
             if not self._owned[uid]:
                 del self._owned[uid]
-
-
-def _identity(obj: Object) -> tuple[kinds.Kind, Object]:
-    """The kind and the metadata of an object. Raises Refused."""
-    kind = kinds.by_name(str(obj.get("kind", "")))
-    if obj.get("apiVersion") != kind.api_version:
-        raise Refused(
-            f"apiVersion of a {kind.name} must be {kind.api_version}, not {obj.get('apiVersion')!r}"
-        )
-    metadata = obj.get("metadata")
-    if not isinstance(metadata, dict):
-        raise Refused(f"A {kind.name} needs metadata with a name")
-    given = metadata.get("name") or metadata.get("generateName")
-    if not isinstance(given, str) or not given:
-        raise Refused(f"A {kind.name} needs metadata.name or metadata.generateName")
-    return kind, metadata

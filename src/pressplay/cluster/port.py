@@ -7,6 +7,9 @@ A large map of a kind (the nodes of a Workflow's status) is a row map: `get`, `l
 the first change that a watch tells of an object have it whole. In what `patch` answers and in
 later changes it stands empty, so that one change among ten thousand nodes costs no more than among
 ten; whoever wants the rows then reads the object.
+
+Some of it no Kubernetes can promise. Where a method says "on a cluster", that is what holds of the
+port over an API server (`cluster.remote`), so that whoever is to live there counts on no more.
 """
 
 from __future__ import annotations
@@ -51,6 +54,11 @@ def key_of(obj: Mapping[str, Any]) -> Key:
     return Key(obj["kind"], metadata.get("namespace", ""), metadata["name"])
 
 
+def is_going(obj: Mapping[str, Any]) -> bool:
+    """Whether an object is on its way out, as on a cluster it may be for a while."""
+    return bool(obj["metadata"].get("deletionTimestamp"))
+
+
 @dataclass(frozen=True)
 class Change:
     """One step in the life of an object."""
@@ -73,14 +81,16 @@ class Objects(Protocol):
     async def list(self, kind: str, *, namespace: str = "", labels: str = "") -> list[Object]:
         """Objects of a kind, oldest first; all namespaces when `namespace` is empty.
 
-        `labels` is a selector: `a=b,c!=d,e,!f,g in (x,y),h notin (z)`.
+        `labels` is a selector: `a=b,c!=d,e,!f,g in (x,y),h notin (z)`. On a cluster the age counts
+        in whole seconds.
         """
 
     async def create(self, obj: Object) -> Object:
         """Store a new object; gives it uid, creationTimestamp, resourceVersion, generation 1.
 
         `metadata.generateName` gets a random suffix. Raises AlreadyExists; NotFound where its
-        namespace does not exist.
+        namespace does not exist. On a cluster a kind that lives without a spec (a ConfigMap) has no
+        generation, and a namespace that is on its way out refuses with other words.
         """
 
     async def patch(self, key: Key, patch: Object, *, version: str = "") -> Object:
@@ -91,6 +101,10 @@ class Objects(Protocol):
         object's resourceVersion is another. Raises NotFound. Fields that the store gives (uid,
         creationTimestamp, generation, resourceVersion) are left out of account. The answer's row
         map is empty.
+
+        On a cluster the status of most kinds is a resource of its own: then what a patch says of
+        it is a second write, after the rest, and others may see the first one alone. Of the kinds
+        for which it is none (a Workflow), `generation` counts changes of the status too.
         """
 
     async def delete(self, key: Key) -> None:
@@ -98,12 +112,15 @@ class Objects(Protocol):
 
         Idempotent: deleting what is not there does nothing. What has several owners goes with
         the last of them.
+
+        On a cluster this only begins it: what hangs on the object goes a moment later, and the
+        object itself may stay until then, with a deletionTimestamp (see `is_going`).
         """
 
     def watch(self, kind: str, *, namespace: str = "") -> AsyncGenerator[Change, None]:
         """Every object as ADDED, then each change as it happens, until the generator is closed.
 
-        Changes of one object keep their order. A slow reader may miss intermediate states of one
-        object, never its last one; an object that came and went meanwhile is not told at all.
-        ADDED has the row map, the others have it empty.
+        Changes of one object keep their order. A slow reader misses intermediate states of one
+        object, never its last one; an object that came and went meanwhile is not told at all. On a
+        cluster it may or may not. ADDED has the row map, the others have it empty.
         """

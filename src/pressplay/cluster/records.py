@@ -22,7 +22,10 @@ RowPath: TypeAlias = tuple[str, ...]
 ROW_MAPS: Mapping[str, RowPath] = {"Workflow": ("status", "nodes")}
 """By kind, where its row map stands in the object."""
 
-_FIXED = ("uid", "creationTimestamp", "resourceVersion", "generation", "namespace", "name")
+GIVEN = ("uid", "creationTimestamp", "resourceVersion", "generation")
+"""The metadata that a store gives."""
+
+_FIXED = (*GIVEN, "namespace", "name")
 
 
 @dataclass
@@ -116,7 +119,7 @@ def read_body(record: Record) -> Object:
 
 def plan(record: Record, patch: Object, *, path: RowPath) -> Update | None:
     """What a merge patch does to a record; None where it changes nothing. Raises Refused."""
-    rest, rows = _split(_permitted(record.key, patch), path)
+    rest, rows = _split(permitted(record.key, patch), path)
     touched = isinstance(rows, dict)
     if touched and record.rows is not None:
         rest = _pruned(rest, path)
@@ -131,6 +134,27 @@ def plan(record: Record, patch: Object, *, path: RowPath) -> Update | None:
         rows=changed_rows,
         has_rows=touched or (record.rows is not None and rows is not _Sign.REPLACED),
     )
+
+
+def permitted(key: Key, patch: Object) -> Object:
+    """The patch without the fields that belong to the store. Raises Refused for a new identity."""
+    if patch.get("kind", key.kind) != key.kind:
+        raise Refused(f"A patch cannot turn {key} into another kind; create a new object")
+    rest = {name: value for name, value in patch.items() if name not in ("kind", "apiVersion")}
+    if "metadata" not in rest:
+        return rest
+    metadata = rest["metadata"]
+    if not isinstance(metadata, dict):
+        raise Refused(f"A patch cannot remove the metadata of {key}")
+    if metadata.get("name", key.name) != key.name:
+        raise Refused(f"A patch cannot rename {key}; create a new object")
+    rest["metadata"] = {name: value for name, value in metadata.items() if name not in _FIXED}
+    return rest
+
+
+def without_rows(obj: Object, path: RowPath) -> Object:
+    """The object with an empty row map; a copy only where that makes a difference."""
+    return _split(obj, path)[0]
 
 
 def carry_out(record: Record, update: Update, *, version: int) -> None:
@@ -178,22 +202,6 @@ def _encode_row(name: str, value: Any) -> bytes:  # noqa: ANN401 - a JSON value
     # The name is no part of any text that is encoded, and must be fit for one all the same.
     encode({name: None})
     return encode(value)
-
-
-def _permitted(key: Key, patch: Object) -> Object:
-    """The patch without the fields that belong to the store. Raises Refused for a new identity."""
-    if patch.get("kind", key.kind) != key.kind:
-        raise Refused(f"A patch cannot turn {key} into another kind; create a new object")
-    rest = {name: value for name, value in patch.items() if name not in ("kind", "apiVersion")}
-    if "metadata" not in rest:
-        return rest
-    metadata = rest["metadata"]
-    if not isinstance(metadata, dict):
-        raise Refused(f"A patch cannot remove the metadata of {key}")
-    if metadata.get("name", key.name) != key.name:
-        raise Refused(f"A patch cannot rename {key}; create a new object")
-    rest["metadata"] = {name: value for name, value in metadata.items() if name not in _FIXED}
-    return rest
 
 
 def _split(document: Object, path: RowPath) -> tuple[Object, Any]:

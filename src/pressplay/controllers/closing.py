@@ -10,12 +10,13 @@ import base64
 import logging
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Protocol
 
 from pressplay.base.clocks import Clock
 from pressplay.base.errors import PressplayError, Refused
 from pressplay.base.redaction import Secret
-from pressplay.cluster.port import Key, Object, Objects, key_of
+from pressplay.cluster.port import Key, Object, Objects, is_going, key_of
 from pressplay.forge import tokens
 from pressplay.forge.client import Forge
 from pressplay.forge.tokens import AppKey, Token
@@ -52,14 +53,12 @@ class ClosingController:
     async def look(self) -> None:
         """Ask about the pull request of every preview that stands."""
         for namespace in await self._objects.list("Namespace", labels="preview=true"):
-            name = namespace["metadata"]["name"]
             try:
-                closed = await self._is_closed(namespace)
+                if not is_going(namespace) and await self._is_closed(namespace):
+                    await self._remove(namespace)
             except PressplayError as error:
+                name = namespace["metadata"]["name"]
                 _LOG.warning("pull_request_unknown namespace=%s why=%s", name, error)
-                continue
-            if closed:
-                await self._remove(namespace)
 
     async def _is_closed(self, namespace: Object) -> bool:
         metadata = namespace["metadata"]
@@ -79,24 +78,52 @@ class ClosingController:
             await self._objects.delete(key)
 
 
-class ForgePulls:
-    """Pull requests of the forge that the settings name, read as the App that works there."""
+class ForgeSource(Protocol):
+    """Says which forge is meant, and as whom it is asked."""
 
-    def __init__(self, *, objects: Objects, namespace: str, clock: Clock) -> None:
+    async def read(self) -> tuple[str, AppKey]:
+        """The address of its API, and the App's key, as of now. Raises PressplayError."""
+
+
+class StoredForge:
+    """What the settings and the Secret of a store say."""
+
+    def __init__(self, *, objects: Objects, namespace: str) -> None:
         self._objects = objects
         self._namespace = namespace
-        self._clock = clock
-        self._tokens: dict[tuple[str, str], Token] = {}
 
-    async def is_closed(self, owner: str, repo: str, number: int) -> bool:
+    async def read(self) -> tuple[str, AppKey]:
         settings = await self._data("ConfigMap", "pressplay-settings")
-        api_url = settings.get("GITHUB_API_URL", "")
-        app = _app_key(await self._data("Secret", APP))
-        return await asyncio.to_thread(self._ask, api_url, app, (owner, repo, number))
+        return settings.get("GITHUB_API_URL", ""), _app_key(await self._data("Secret", APP))
 
     async def _data(self, kind: str, name: str) -> Mapping[str, str]:
         found = await self._objects.get(Key(kind, self._namespace, name))
         return (found or {}).get("data") or {}
+
+
+class MountedForge:
+    """What a pod is given: so that its account need not read Secrets."""
+
+    def __init__(self, *, api_url: str, folder: Path) -> None:
+        self._api_url = api_url
+        self._folder = folder
+
+    async def read(self) -> tuple[str, AppKey]:
+        # Each time: a mounted Secret changes where it lies.
+        return self._api_url, await asyncio.to_thread(tokens.read_app_key, self._folder)
+
+
+class ForgePulls:
+    """Pull requests of a forge, read as the App that works there."""
+
+    def __init__(self, *, forge: ForgeSource, clock: Clock) -> None:
+        self._forge = forge
+        self._clock = clock
+        self._tokens: dict[tuple[str, str], Token] = {}
+
+    async def is_closed(self, owner: str, repo: str, number: int) -> bool:
+        api_url, app = await self._forge.read()
+        return await asyncio.to_thread(self._ask, api_url, app, (owner, repo, number))
 
     def _ask(self, api_url: str, app: AppKey, pull: tuple[str, str, int]) -> bool:
         owner, repo, number = pull

@@ -7,7 +7,8 @@ import logging
 
 from pressplay.base import clocks
 from pressplay.base.clocks import Clock
-from pressplay.cluster.port import Object, Objects, key_of
+from pressplay.base.errors import PressplayError
+from pressplay.cluster.port import Key, Object, Objects, is_going, key_of
 
 _LOG = logging.getLogger(__name__)
 EXPIRES = "pressplay.dev/expires"
@@ -30,11 +31,18 @@ class ExpiryController:
     async def look(self) -> None:
         """Delete what has expired now. A time that cannot be read counts as expired."""
         for listed in await self._objects.list("Namespace", labels="preview=true"):
-            # Asked again just before: deleting the one before took a moment, and people extend.
-            namespace = await self._objects.get(key_of(listed))
-            if namespace is not None and self._is_past(namespace):
-                _LOG.info("preview_expired namespace=%s", namespace["metadata"]["name"])
-                await self._objects.delete(key_of(namespace))
+            try:
+                await self._judge(key_of(listed))
+            except PressplayError as error:
+                _LOG.warning("preview_stays namespace=%s why=%s", listed["metadata"]["name"], error)
+
+    async def _judge(self, key: Key) -> None:
+        # Asked again just before: deleting the one before took a moment, and people extend.
+        namespace = await self._objects.get(key)
+        if namespace is None or is_going(namespace) or not self._is_past(namespace):
+            return
+        _LOG.info("preview_expired namespace=%s", key.name)
+        await self._objects.delete(key)
 
     def _is_past(self, namespace: Object) -> bool:
         text = (namespace["metadata"].get("annotations") or {}).get(EXPIRES, "")

@@ -16,7 +16,7 @@ from pressplay.api.agent_runs import RunPhase
 from pressplay.base import clocks
 from pressplay.base.clocks import Clock
 from pressplay.base.errors import Refused
-from pressplay.cluster.port import AlreadyExists, Key, NotFound, Object, Objects, key_of
+from pressplay.cluster.port import AlreadyExists, Key, NotFound, Object, Objects, is_going, key_of
 from pressplay.controllers.workqueue import WorkQueue
 
 _ENDED = {RunPhase.SUCCEEDED, RunPhase.FAILED, RunPhase.ERROR, RunPhase.CANCELLED}
@@ -25,9 +25,11 @@ _ENDED = {RunPhase.SUCCEEDED, RunPhase.FAILED, RunPhase.ERROR, RunPhase.CANCELLE
 class RunController:
     """Reconciles every CodeRun and DocsRun until it is cancelled."""
 
-    def __init__(self, *, objects: Objects, clock: Clock) -> None:
+    def __init__(self, *, objects: Objects, clock: Clock, namespace: str = "") -> None:
+        """An empty `namespace` means all of them."""
         self._objects = objects
         self._clock = clock
+        self._namespace = namespace
         self._queue = WorkQueue(self.reconcile, name="runs")
 
     async def run(self) -> None:
@@ -41,7 +43,7 @@ class RunController:
     async def reconcile(self, key: Key) -> float | None:
         """Bring one object's status up to what its Workflow says, making the Workflow at first."""
         obj = await self._objects.get(key)
-        if obj is None or _phase(obj) in _ENDED:
+        if obj is None or is_going(obj) or _phase(obj) in _ENDED:
             return None
         try:
             wanted = _workflow_for(obj)
@@ -58,12 +60,12 @@ class RunController:
         return None
 
     async def _watch(self, kind: str) -> None:
-        async for change in self._objects.watch(kind):
+        async for change in self._objects.watch(kind, namespace=self._namespace):
             if change.type != "DELETED":
                 self._queue.add(key_of(change.object))
 
     async def _watch_workflows(self) -> None:
-        async for change in self._objects.watch("Workflow"):
+        async for change in self._objects.watch("Workflow", namespace=self._namespace):
             metadata = change.object["metadata"]
             for owner in metadata.get("ownerReferences", ()):
                 if owner["kind"] in agent_runs.KINDS:
@@ -143,8 +145,8 @@ def _workflow_for(obj: Object) -> Object:
                     "kind": obj["kind"],
                     "name": metadata["name"],
                     "uid": metadata["uid"],
+                    # Without blockOwnerDeletion, for which some clusters ask for further rights.
                     "controller": True,
-                    "blockOwnerDeletion": True,
                 }
             ],
         },
@@ -167,7 +169,8 @@ def _docs_entrypoint(spec: Mapping[str, Any]) -> str:
 def _status_from(obj: Object, workflow: Object, *, now: str) -> dict[str, Any]:
     """The object's status as its Workflow's phase and outputs say."""
     ran = workflow.get("status", {})
-    outputs = {p["name"]: p["value"] for p in ran.get("outputs", {}).get("parameters", ())}
+    parameters = ran.get("outputs", {}).get("parameters", ())
+    outputs = {p["name"]: p["value"] for p in parameters if "value" in p}
     phase = RunPhase(ran.get("phase") or "Pending")
     if phase in _ENDED and obj["spec"].get("cancel") and phase is not RunPhase.SUCCEEDED:
         phase = RunPhase.CANCELLED
@@ -196,8 +199,10 @@ def _status_from(obj: Object, workflow: Object, *, now: str) -> dict[str, Any]:
 
 def _failed_node(ran: Mapping[str, Any]) -> Mapping[str, Any]:
     """The last pod that failed: the run's own message only says that a child did."""
-    failed: Mapping[str, Any] = {}
-    for node in ran.get("nodes", {}).values():
-        if node["type"] == "Pod" and node["phase"] in ("Failed", "Error"):
-            failed = node
-    return failed
+    failed = [
+        node
+        for node in ran.get("nodes", {}).values()
+        if node["type"] == "Pod" and node["phase"] in ("Failed", "Error")
+    ]
+    # A cluster hands the nodes out in the order of their ids, which says nothing.
+    return max(failed, key=lambda node: node.get("finishedAt") or "", default={})

@@ -21,7 +21,7 @@ from pressplay.server.failures import Forbidden, Invalid
 
 PREVIEW_PREFIX = "impl-pr-"
 PREVIEW_LABEL = "preview"
-CONFINED = ("preview-manager", "preview-janitor")
+CONFINED = ("preview-manager", "preview-janitor", "controllers")
 """Accounts whose rights are wide because previews are made on the way; this narrows them."""
 
 # Source: Kubernetes' page "Object Names and IDs"; RBAC's names are path segments.
@@ -87,7 +87,7 @@ def confine(
     if key.kind == "Namespace":
         allowed = all(is_preview(state) for state in states)
     else:
-        # The janitor's other rights lie in the agents' namespace and are narrow by themselves.
+        # The others' rights beside this lie in the agents' namespace and are narrow by themselves.
         allowed = account != "preview-manager" or (namespace is not None and is_preview(namespace))
     if not allowed:
         raise Forbidden(

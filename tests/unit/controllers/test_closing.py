@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from pressplay.base.clocks import SystemClock
 from pressplay.base.errors import Refused, Unavailable
 from pressplay.cluster.memory import MemoryObjects
 from pressplay.cluster.port import Key, Object
-from pressplay.controllers.closing import ClosingController, ForgePulls
+from pressplay.controllers.closing import ClosingController, ForgePulls, MountedForge, StoredForge
 
 
 class _Pulls:
@@ -27,6 +28,26 @@ class _Pulls:
         if number == 404:
             raise Unavailable("the forge does not answer")
         return number == 7
+
+
+class _Listed(MemoryObjects):
+    """A cluster with one Namespace, which may be on its way out."""
+
+    def __init__(self, namespace: Any) -> None:
+        super().__init__(clock=SystemClock())
+        self.deleted: list[str] = []
+        self._only = {"apiVersion": "v1", "kind": "Namespace", **namespace}
+
+    async def get(self, key: Key) -> Object | None:
+        return self._only
+
+    async def list(self, kind: str, *, namespace: str = "", labels: str = "") -> list[Object]:
+        return [self._only]
+
+    async def delete(self, key: Key) -> None:
+        if key.name == "impl-pr-403":
+            raise Refused("only previews")
+        self.deleted.append(key.name)
 
 
 async def _preview(objects: MemoryObjects, name: str, *, pr: str, of: str = "acme/todo") -> Object:
@@ -82,6 +103,30 @@ async def test_one_that_was_made_anew_while_the_forge_was_asked_stays(
 async def test_without_the_apps_key_it_is_said_which_secret_is_missing(
     objects: MemoryObjects,
 ) -> None:
-    pulls = ForgePulls(objects=objects, namespace="agents", clock=SystemClock())
+    forge = StoredForge(objects=objects, namespace="agents")
+    pulls = ForgePulls(forge=forge, clock=SystemClock())
     with pytest.raises(Refused, match="github-app-rex needs the keys app-id and private-key"):
         await pulls.is_closed("acme", "todo", 7)
+
+
+async def test_a_mounted_key_is_read_anew_each_time(tmp_path: Path) -> None:
+    forge = MountedForge(api_url="https://forge.example/api/v3", folder=tmp_path)
+    with pytest.raises(Refused, match="No App id in"):
+        await forge.read()
+    for number in ("1", "2"):
+        (tmp_path / "app-id").write_text(number)
+        (tmp_path / "private-key").write_text("PEM")
+        url, app = await forge.read()
+        assert (url, app.app_id) == ("https://forge.example/api/v3", number)
+
+
+async def test_what_is_on_its_way_out_is_asked_about_no_more() -> None:
+    listed = {"metadata": {"name": "impl-pr-7", "uid": "u", "labels": {"pr": "7"}}}
+    listed["metadata"]["annotations"] = {"pressplay.dev/repository": "acme/todo"}
+    pulls = _Pulls()
+    for going in (True, False):
+        listed["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z" if going else ""
+        store = _Listed(listed)
+        await ClosingController(objects=store, pulls=pulls, pause_s=1).look()
+        assert store.deleted == ([] if going else ["impl-pr-7"])
+    assert len(pulls.asked) == 1

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from pressplay.base.errors import Refused
 from pressplay.cluster.memory import MemoryObjects
+from pressplay.cluster.port import Key
 from pressplay.controllers.expiry import ExpiryController
 
 
@@ -42,3 +44,35 @@ async def test_only_previews_past_their_time_are_removed_with_what_is_in_them() 
     left = {each["metadata"]["name"] for each in await objects.list("Namespace")}
     assert left == {"impl-pr-2", "agents"}
     assert len(await objects.list("ConfigMap")) == 1
+
+
+class _Stubborn(MemoryObjects):
+    """A cluster that refuses to delete one Namespace, and deletes the others by and by."""
+
+    def __init__(self) -> None:
+        super().__init__(clock=_Still())
+        self.asked: list[str] = []
+
+    async def delete(self, key: Key) -> None:
+        self.asked.append(key.name)
+        if key.name == "impl-pr-1":
+            raise Refused("only previews")
+        await self.patch(key, {"metadata": {"deletionTimestamp": "2026-01-01T12:00:00Z"}})
+
+
+async def test_one_that_may_not_be_removed_keeps_no_other_and_none_is_removed_twice() -> None:
+    objects = _Stubborn()
+    for number in (1, 2):
+        annotations = {"pressplay.dev/expires": "2026-01-01T11:00:00Z"}
+        metadata = {"name": f"impl-pr-{number}", "labels": {"preview": "true"}}
+        await objects.create(
+            {
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "metadata": {**metadata, "annotations": annotations},
+            }
+        )
+    controller = ExpiryController(objects=objects, clock=_Still())
+    await controller.look()
+    await controller.look()
+    assert objects.asked == ["impl-pr-1", "impl-pr-2", "impl-pr-1"]

@@ -185,3 +185,33 @@ async def test_the_exit_code_of_the_failed_stage_becomes_the_reason(
     }
     await bench.workflow("x", phase="Failed", nodes={"n": node})
     assert (await bench.reconciled(key))["status"]["reason"] == reason
+
+
+async def test_the_failed_pod_that_ended_last_tells_why_in_whatever_order_nodes_come(
+    bench: Bench,
+) -> None:
+    key = await bench.make("CodeRun", "x", _code())
+    await bench.reconciled(key)
+    nodes = {
+        name: {
+            "id": name,
+            "displayName": name,
+            "type": "Pod",
+            "phase": "Failed",
+            "finishedAt": f"2026-01-01T00:00:0{second}Z",
+            "outputs": {"exitCode": code, "parameters": [{"name": "without-a-value"}]},
+        }
+        for name, second, code in (("a", 3, "1"), ("b", 5, "2"), ("c", 4, "1"))
+    }
+    given = {"parameters": [{"name": "without-a-value"}]}
+    await bench.workflow("x", phase="Failed", nodes=nodes, outputs=given)
+    status = (await bench.reconciled(key))["status"]
+    assert (status["reason"], status["message"]) == ("Refused", "b: ")
+
+
+async def test_an_object_on_its_way_out_is_not_begun(bench: Bench) -> None:
+    key = await bench.make("CodeRun", "x", _code())
+    going = {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}
+    await bench.objects.patch(key, going)
+    await bench.reconciled(key)
+    assert await bench.objects.list("Workflow") == []
