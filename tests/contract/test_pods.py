@@ -243,7 +243,7 @@ async def test_a_failed_init_container_ends_the_pod(world: World) -> None:
         "true", initContainers=[container("token", "exit 3"), container("later", "true")]
     )
     assert not result.succeeded
-    assert result.message == "init container token: Error (exit code 3)"
+    assert result.message == "token: Error (exit code 3)"
     assert set(result.containers) == {"token"}
     assert log(run) == ""
 

@@ -91,7 +91,8 @@ func (f tagFiller) expression(w io.Writer, escaped string) (int, error) {
 	if len(missing) > 0 && f.strict {
 		return 0, fmt.Errorf("%s is missing", missing[0])
 	}
-	lenient := len(missing) > 0
+	// Who does not insist gets the tag back, whatever goes wrong when the expression is worked out.
+	lenient := len(missing) > 0 || !f.strict
 	if lenient && f.waits(source) {
 		return io.WriteString(w, "{{="+escaped+"}}")
 	}
@@ -103,6 +104,9 @@ func (f tagFiller) expression(w io.Writer, escaped string) (int, error) {
 		return 0, err
 	}
 	made, err := json.Marshal(value)
+	if err != nil && lenient {
+		return io.WriteString(w, "{{="+escaped+"}}")
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -11,6 +11,7 @@ from typing import Any
 
 from pressplay.base.errors import Refused
 from pressplay.cluster.port import Key, Object, Objects
+from pressplay.engine import templates
 from pressplay.engine.templates import Call
 
 Json = Mapping[str, Any]
@@ -33,7 +34,7 @@ class Library:
         spec = await self._spec(home)
         for template in spec.get("templates", ()):
             if template["name"] == call.template:
-                return {**spec.get("templateDefaults", {}), **template}, home
+                return _with_defaults(self._specs[""].get("templateDefaults") or {}, template), home
         place = f"WorkflowTemplate {home}" if home else "the workflow"
         raise Refused(f"template name '{call.template}' undefined in {place}; check the spelling")
 
@@ -47,9 +48,25 @@ async def template_spec(objects: Objects, namespace: str, name: str) -> Json:
     """The spec of a WorkflowTemplate. Raises Refused in Argo's words if there is none."""
     found = await objects.get(Key("WorkflowTemplate", namespace, name))
     if found is None:
-        raise Refused(f'workflowtemplates.argoproj.io "{name}" not found in namespace {namespace}')
+        raise Refused(f'workflowtemplates.argoproj.io "{name}" not found')
     spec: Json = found["spec"]
     return spec
+
+
+async def referable(objects: Objects, workflow: Object) -> dict[str, Json]:
+    """The specs of the WorkflowTemplates to which a run can refer, by name."""
+    if not _refers(workflow["spec"]):
+        return {}
+    namespace = workflow["metadata"]["namespace"]
+    found = await objects.list("WorkflowTemplate", namespace=namespace)
+    return {each["metadata"]["name"]: each["spec"] for each in found}
+
+
+def _refers(value: object) -> bool:
+    if isinstance(value, Mapping):
+        named = "templateRef" in value or "workflowTemplateRef" in value
+        return named or any(map(_refers, value.values()))
+    return isinstance(value, list) and any(map(_refers, value))
 
 
 async def effective_spec(objects: Objects, workflow: Object) -> Json:
@@ -65,6 +82,30 @@ async def effective_spec(objects: Objects, workflow: Object) -> Json:
     base = await template_spec(objects, workflow["metadata"]["namespace"], reference["name"])
     merged = {**base, **{k: v for k, v in own.items() if k not in ("arguments", "templates")}}
     merged["arguments"] = _merge_arguments(base.get("arguments", {}), own.get("arguments", {}))
+    return merged
+
+
+def _with_defaults(defaults: Json, template: Json) -> Json:
+    """A template over the run's own templateDefaults, whose body of another kind is left out.
+
+    Source: `mergedTemplateDefaultsInto` of Argo's controller.
+    """
+    wanted = {
+        name: value
+        for name, value in defaults.items()
+        if name not in templates.BODIES or name in template
+    }
+    return _over(wanted, template)
+
+
+def _over(base: Json, own: Json) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in own.items():
+        below = merged.get(name)
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            merged[name] = _over(below, value)
+        else:
+            merged[name] = value
     return merged
 
 

@@ -35,6 +35,9 @@ class Phase(StrEnum):
         return self in (Phase.SUCCEEDED, Phase.SKIPPED, Phase.OMITTED)
 
 
+_HOLDING = ("DAG", "Skipped", "Steps")
+
+
 @dataclass(frozen=True)
 class StoredArtifact:
     """An artifact that was saved: its name and the key under which it lies."""
@@ -88,6 +91,8 @@ class Outcome:
     phase: Phase
     message: str = ""
     outputs: Outputs = field(default_factory=Outputs)
+    raised: bool = False
+    """Whether the engine could not go on with it, rather than that something of it failed."""
 
 
 def node_id(workflow: str, name: str) -> str:
@@ -135,4 +140,8 @@ def outcome_of(record: Mapping[str, Any]) -> Outcome | None:
     phase = Phase(record["phase"])
     if not phase.is_done:
         return None
-    return Outcome(phase, record.get("message", ""), Outputs.from_json(record.get("outputs", {})))
+    message = record.get("message", "")
+    # A group that only failed is Failed, and a DAG that only failed says nothing.
+    raised = phase is Phase.ERROR and record["type"] in _HOLDING and bool(message)
+    outputs = Outputs.from_json(record.get("outputs", {}))
+    return Outcome(phase, message, outputs, raised=raised)

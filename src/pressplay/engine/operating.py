@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +34,7 @@ from pressplay.engine.library import Library
 from pressplay.engine.locks import Locks
 from pressplay.engine.nodes import Outcome, Phase
 from pressplay.engine.places import Place, Ready
+from pressplay.engine.planning import Ended
 from pressplay.engine.port import Pods, StepPod
 from pressplay.engine.records import NewNode, Records
 from pressplay.engine.scoping import Surroundings
@@ -106,6 +107,8 @@ class Operation:
         await self._records.settled()
         if self.stop.is_asked() and not outcome.phase.is_good:
             return replace(outcome, message=self.stop.message)
+        if outcome.raised:
+            return replace(outcome, message=f"error in entry template execution: {outcome.message}")
         return outcome
 
     async def walk_exit(self, status: Phase, *, call: Call, arguments: Json) -> Outcome:
@@ -116,23 +119,19 @@ class Operation:
         self._globals["workflow.failures"] = json.dumps(failures)
         around = self._surroundings()
         filled = resolving.substitute(arguments, around.scope, strict=True)
-        place = Place(name, name, exiting=True)
+        place = Place(name, name, exiting=True, flag="hooked")
         outcome = await self._call(
             call, templates.parse_bindings(_mapping(filled)), place=place, around=around
         )
         await self._records.settled()
+        if outcome.raised:
+            # The space before the colon is Argo's.
+            return replace(outcome, message=f"error in exit template execution : {outcome.message}")
         return outcome
 
     def _surroundings(self) -> Surroundings:
-        names = dict(self._globals)
-        outputs = self._records.outputs
-        for name, value in outputs.parameters.items():
-            names[f"workflow.outputs.parameters.{name}"] = value
-        stored = {
-            f"workflow.outputs.artifacts.{name}": artifact
-            for name, artifact in outputs.artifacts.items()
-        }
-        return Surroundings(resolving.Scope(names), stored)
+        around = Surroundings(resolving.Scope(self._globals))
+        return around.with_globals(self._records.outputs)
 
     async def _call(
         self, call: Call, arguments: templates.Bindings, *, place: Place, around: Surroundings
@@ -189,7 +188,7 @@ class Operation:
             _mapping(resolving.substitute(raw.get("inputs", {}), outer.scope))
         )
         given = scoping.bind_inputs(declared, arguments, around=around, where=place.name)
-        inner = outer.with_names(given.names())
+        inner = outer.with_inputs(given)
         leaf = "steps" not in raw and "dag" not in raw
         late = {"inputs"} if leaf else _LATE_KEYS
         filled = _mapping(
@@ -206,7 +205,7 @@ class Operation:
     ) -> Outcome:
         """A node that could not begin: recorded all the same, so that the run explains itself."""
         await self._records.begin(places.skipped_node(place, call))
-        outcome = Outcome(Phase.FAILED if failed else Phase.ERROR, message)
+        outcome = Outcome(Phase.FAILED if failed else Phase.ERROR, message, raised=not failed)
         await self._records.end(place.name, outcome)
         return outcome
 
@@ -223,7 +222,7 @@ class Operation:
         try:
             outcome = await runners[template.kind](ready)
         except Refused as error:
-            outcome = Outcome(Phase.ERROR, str(error))
+            outcome = Outcome(Phase.ERROR, str(error), raised=True)
         await self._records.end(place.name, outcome, declared=template.outputs)
         return outcome
 
@@ -232,7 +231,7 @@ class Operation:
         place, retry = ready.place, ready.template.retry
         assert retry is not None  # noqa: S101 - the caller chose by it
         node = await self._records.begin(places.new_node(ready, "Retry"))
-        tries, last = 0, Outcome(Phase.ERROR)
+        tries, last, names = 0, Outcome(Phase.ERROR), dict[str, str]()
         message = ""
         while not message:
             child = replace(
@@ -240,15 +239,27 @@ class Operation:
                 name=f"{place.name}({tries})",
                 display=f"{place.display}({tries})",
                 parents=(node,),
+                flag="retried",
             )
-            last = await self._try(ready, child)
-            if last.phase.is_good or self.stop.is_asked(exiting=place.exiting):
+            last = await self._try(_numbered(ready, names, tries=tries), child)
+            if last.phase.is_good:
+                break
+            if self.stop.is_asked(exiting=place.exiting):
+                message = self.stop.message
                 break
             tries += 1
             names = _last_retry(last, retries=tries)
-            message = _wants_retry(retry, last, tries=tries, around=ready.around.with_names(names))
+            around = ready.around.with_names(names)
+            try:
+                message = _wants_retry(retry, last, tries=tries, around=around)
+            except Refused as error:
+                last = Outcome(Phase.ERROR, str(error), raised=True)
+                break
+            delay_s = retry.backoff.delay_s(tries)
+            gone_s = self._records.seconds_since_start(f"{place.name}(0)")
+            message = message or planning.too_late(retry.backoff, gone_s=gone_s, delay_s=delay_s)
             if not message:
-                await self.stop.pause(retry.backoff.delay_s(tries), exiting=place.exiting)
+                await self.stop.pause(delay_s, exiting=place.exiting)
         outcome = replace(last, message=message or last.message)
         await self._records.end(place.name, outcome, declared=ready.template.outputs)
         return outcome
@@ -268,8 +279,7 @@ class Operation:
             service_account=self._spec.get("serviceAccountName", ""),
             template=replace(template, deadline_s=self._left(ready)),
             given=ready.given,
-            wants_result="script" in template.raw
-            or f"{places.bare_name(place)}.outputs.result" in self._text,
+            wants_result=f"{places.bare_name(place)}.outputs.result" in self._text,
         )
         running = asyncio.ensure_future(self._pods.run(step))
         if await self.stop.ends_first(running, exiting=place.exiting):
@@ -300,24 +310,31 @@ class Operation:
 
     async def _steps(self, ready: Ready) -> Outcome:
         around = ready.around
-        parents: tuple[str, ...] = (nodes.node_id(self._records.workflow, ready.place.name),)
+        own = nodes.node_id(self._records.workflow, ready.place.name)
+        parents: tuple[str, ...] = (own,)
         for number, group in enumerate(ready.template.groups):
             ended, verdict = await self._group(ready, group, (number, parents, around))
+            parents = self._outbound(each.node for each in ended)
             if verdict.phase is not Phase.SUCCEEDED:
-                return Outcome(verdict.phase, verdict.message)
-            for step, node, outcome in ended:
-                around = around.with_outcome(f"steps.{step.name}", node, outcome)
-            parents = tuple(node for _, node, _ in ended)
+                self._records.set_outbound(own, parents)
+                return Outcome(Phase.FAILED, verdict.message)
+            for each in ended:
+                around = around.with_outcome(f"steps.{each.step.name}", each.node, each.outcome)
+        self._records.set_outbound(own, parents)
         return Outcome(
             Phase.SUCCEEDED, "", passing.declared_outputs(ready.template.outputs, around)
         )
+
+    def _outbound(self, found: Iterable[str]) -> tuple[str, ...]:
+        """Where the graph goes on behind nodes that have ended."""
+        return tuple(dict.fromkeys(end for each in found for end in self._records.outbound(each)))
 
     async def _group(
         self,
         ready: Ready,
         group: tuple[Task, ...],
         at: tuple[int, tuple[str, ...], Surroundings],
-    ) -> tuple[list[tuple[Task, str, Outcome]], planning.Verdict]:
+    ) -> tuple[list[Ended], planning.Verdict]:
         """One list of parallel steps, as a StepGroup node."""
         number, parents, around = at
         place = ready.place
@@ -333,22 +350,24 @@ class Operation:
                 parents=parents,
             )
         )
-        places = [
-            replace(place, name=f"{name}.{s.name}", display=s.name, boundary=boundary)
-            for s in group
-        ]
-        async with asyncio.TaskGroup() as running:
-            tasks = [
-                running.create_task(
-                    self._task(step, place=replace(at_, parents=(node,)), around=around)
-                )
-                for step, at_ in zip(group, places, strict=True)
+        here = replace(place, boundary=boundary, parents=(node,), flag="")
+        places = [replace(here, name=f"{name}.{s.name}", display=s.name) for s in group]
+        ended: list[Ended] = []
+        try:
+            worked = [self._worked_out(step, around) for step in group]
+        except Refused as error:
+            verdict = planning.unresolved_group(str(error))
+        else:
+            async with asyncio.TaskGroup() as running:
+                tasks = [
+                    running.create_task(self._go_on(step, each, place=at_, around=around))
+                    for step, each, at_ in zip(group, worked, places, strict=True)
+                ]
+            ended = [
+                Ended(s, at_.name, nodes.node_id(self._records.workflow, at_.name), task.result())
+                for s, at_, task in zip(group, places, tasks, strict=True)
             ]
-        ended = [
-            (step, nodes.node_id(self._records.workflow, at_.name), task.result())
-            for step, at_, task in zip(group, places, tasks, strict=True)
-        ]
-        verdict = planning.assess_group(ended)
+            verdict = planning.assess_group(ended)
         if self._records.outcome(name) is None:
             await self._records.end(name, Outcome(verdict.phase, verdict.message))
         return ended, verdict
@@ -380,6 +399,9 @@ class Operation:
             for task in tasks:
                 running.create_task(follow(task))
         leaves = planning.targets(tasks, needs=needs)
+        own = nodes.node_id(self._records.workflow, ready.place.name)
+        ends = [nodes.node_id(self._records.workflow, f"{ready.place.name}.{n}") for n in leaves]
+        self._records.set_outbound(own, self._outbound(ends))
         verdict = planning.assess_dag(leaves, outcomes=outcomes, needs=needs)
         if verdict.phase is not Phase.SUCCEEDED:
             return Outcome(verdict.phase, verdict.message)
@@ -396,7 +418,7 @@ class Operation:
     def _task_place(self, ready: Ready, task: Task, *, needs: tuple[str, ...]) -> Place:
         place = ready.place
         boundary = nodes.node_id(self._records.workflow, place.name)
-        parents = tuple(
+        parents = self._outbound(
             nodes.node_id(self._records.workflow, f"{place.name}.{need}") for need in needs
         )
         return replace(
@@ -405,25 +427,45 @@ class Operation:
             display=task.name,
             boundary=boundary,
             parents=parents or (boundary,),
+            flag="",
         )
 
     async def _task(self, task: Task, *, place: Place, around: Surroundings) -> Outcome:
-        """A step or a task: its `when`, its arguments, its call."""
+        """A DAG task: its `when`, its arguments, its call."""
         known = self._records.outcome(place.name)
         if known is not None:
             return known
+        if self.stop.is_asked(exiting=place.exiting):
+            # It leaves no node, as in Argo: a stopped DAG begins nothing.
+            return Outcome(Phase.FAILED, self.stop.node_message)
         try:
-            when = resolving.substitute_text(task.raw.get("when", ""), around.scope, strict=True)
-            if when and not govaluate.evaluate_bool(when):
-                skipped = Outcome(Phase.SKIPPED, f"when '{when}' evaluated false")
-                return await self._skip(place, task, skipped)
-            filled = resolving.substitute(
-                passing.without_sources(task.raw.get("arguments", {})), around.scope, strict=True
-            )
+            worked = self._worked_out(task, around)
         except Refused as error:
             return await self._fail_early(place, task.call, message=str(error))
-        arguments = passing.with_sources(templates.parse_bindings(_mapping(filled)), task)
-        return await self._call(task.call, arguments, place=place, around=around)
+        return await self._go_on(task, worked, place=place, around=around)
+
+    def _worked_out(self, task: Task, around: Surroundings) -> templates.Bindings | Outcome:
+        """The arguments of a call, or how it ends where `when` does not hold. Raises Refused."""
+        scope = around.with_globals(self._records.outputs).scope
+        when = resolving.substitute_text(task.raw.get("when", ""), scope, strict=True)
+        if when and not govaluate.evaluate_bool(when):
+            return Outcome(Phase.SKIPPED, f"when '{when}' evaluated false")
+        written = passing.without_sources(task.raw.get("arguments", {}))
+        filled = _mapping(resolving.substitute(written, scope, strict=True))
+        return passing.with_sources(templates.parse_bindings(filled), task)
+
+    async def _go_on(
+        self,
+        task: Task,
+        worked: templates.Bindings | Outcome,
+        *,
+        place: Place,
+        around: Surroundings,
+    ) -> Outcome:
+        if isinstance(worked, Outcome):
+            return await self._skip(place, task, worked)
+        around = around.with_globals(self._records.outputs)
+        return await self._call(task.call, worked, place=place, around=around)
 
     async def _skip(self, place: Place, task: Task, outcome: Outcome) -> Outcome:
         known = self._records.outcome(place.name)
@@ -435,14 +477,26 @@ class Operation:
 
 
 def _wants_retry(retry: Retry, last: Outcome, *, tries: int, around: Surroundings) -> str:
-    """As planning says; an expression that cannot be worked out ends the tries and says why."""
-    try:
-        matches = not retry.expression or expr.evaluate_bool(
-            retry.expression, around.scope.nested()
-        )
-    except Refused as error:
-        return f"retryStrategy.expression: {error}"
+    """As planning says. Raises Refused for an expression that cannot be worked out."""
+    names = around.scope.nested()
+    matches = not retry.expression or expr.evaluate_bool(retry.expression, names)
     return planning.wants_retry(retry, last, tries=tries, matches=matches)
+
+
+def _numbered(ready: Ready, last: Mapping[str, str], *, tries: int) -> Ready:
+    """The template for one try: it may name its number, and how the one before went."""
+    names = {**_NO_TRY, **last, "retries": str(tries)}
+    raw = _mapping(resolving.substitute(ready.template.raw, resolving.Scope(names)))
+    if raw == ready.template.raw:
+        return ready
+    template = templates.parse_template(raw, where=f"templates.{raw['name']}")
+    return replace(ready, template=template, around=ready.around.with_names(names))
+
+
+_NO_TRY = {f"lastRetry.{name}": "" for name in ("status", "message", "duration")} | {
+    "lastRetry.exitCode": "0"
+}
+"""What the first try sees of the one before."""
 
 
 def _last_retry(last: Outcome, *, retries: int) -> dict[str, str]:

@@ -48,7 +48,7 @@ def declared_outputs(declared: templates.Bindings, around: Surroundings) -> Outp
         if stored is not None:
             artifacts[artifact.name] = StoredArtifact(artifact.name, stored.key)
         elif not artifact.optional:
-            raise Refused(f"Unable to resolve: {artifact.source}")
+            raise Refused(f'Unable to resolve: "{name}"')
     return Outputs(parameters, artifacts)
 
 

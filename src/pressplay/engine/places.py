@@ -7,7 +7,7 @@ from typing import Any
 
 from pressplay.engine.records import NewNode
 from pressplay.engine.scoping import Given, Surroundings
-from pressplay.engine.templates import Call, Kind, Template
+from pressplay.engine.templates import Artifact, Call, Kind, Template
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Place:
     parents: tuple[str, ...] = ()
     holder: str = ""
     exiting: bool = False
+    flag: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Ready:
 
 def new_node(ready: Ready, kind: str) -> NewNode:
     """The node of a call that is about to run."""
-    return _node(ready.place, ready.call, kind=kind, inputs=_inputs_json(ready.given))
+    return _node(ready.place, ready.call, kind=kind, inputs=_inputs_json(ready))
 
 
 def skipped_node(place: Place, call: Call) -> NewNode:
@@ -62,11 +63,25 @@ def _node(place: Place, call: Call, *, kind: str, inputs: dict[str, Any]) -> New
         boundary=place.boundary,
         parents=place.parents,
         inputs=inputs,
+        flag=place.flag,
     )
 
 
-def _inputs_json(given: Given) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+def _inputs_json(ready: Ready) -> dict[str, Any]:
+    given, made = ready.given, {}
     if given.parameters:
         made["parameters"] = [{"name": n, "value": v} for n, v in given.parameters.items()]
+    if ready.template.inputs.artifacts:
+        made["artifacts"] = [_artifact(each, given) for each in ready.template.inputs.artifacts]
+    return made
+
+
+def _artifact(declared: Artifact, given: Given) -> dict[str, Any]:
+    """An artifact that was declared, and where it comes from if it comes at all."""
+    made: dict[str, Any] = {"name": declared.name}
+    if declared.path:
+        made["path"] = declared.path
+    found = given.artifacts.get(declared.name)
+    if found is not None and found.key:
+        made["s3"] = {"key": found.key}
     return made

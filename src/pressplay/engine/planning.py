@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pressplay.base.errors import Refused
 from pressplay.engine.nodes import Outcome, Phase
-from pressplay.engine.templates import Retry, Task
+from pressplay.engine.templates import Backoff, Retry, Task
 
 
 @dataclass(frozen=True)
@@ -93,17 +93,40 @@ def _branch_phase(
     return Phase.SUCCEEDED
 
 
-def assess_group(steps: Sequence[tuple[Task, str, Outcome]]) -> Verdict:
-    """How a group of parallel steps ends: (step, node id, outcome) of each.
+@dataclass(frozen=True)
+class Ended:
+    """A step that has ended: its node's name and id, and how."""
 
-    The first that is bad and not excused by continueOn fails the group, with Argo's message.
+    step: Task
+    name: str
+    node: str
+    outcome: Outcome
+
+
+def unresolved_group(problem: str) -> Verdict:
+    """How a group ends for one of whose steps `when` or the arguments cannot be worked out."""
+    said = problem.removeprefix("failed to resolve references: ")
+    return Verdict(Phase.ERROR, f"Failed to resolve references: {said}")
+
+
+def assess_group(steps: Sequence[Ended]) -> Verdict:
+    """How a group of parallel steps ends.
+
+    The first that is bad and not excused by continueOn fails the group, with Argo's message; what
+    the engine could not go on with makes it an error, and nothing excuses that.
     """
-    for step, node, outcome in steps:
-        excused = (outcome.phase is Phase.FAILED and step.continue_on_failed) or (
-            outcome.phase is Phase.ERROR and step.continue_on_error
+    for each in steps:
+        outcome = each.outcome
+        if outcome.raised:
+            why = f"step group deemed errored due to child {each.name} error: {outcome.message}"
+            return Verdict(Phase.ERROR, why)
+    for each in steps:
+        outcome = each.outcome
+        excused = (outcome.phase is Phase.FAILED and each.step.continue_on_failed) or (
+            outcome.phase is Phase.ERROR and each.step.continue_on_error
         )
         if not outcome.phase.is_good and not excused:
-            return Verdict(outcome.phase, f"child '{node}' failed")
+            return Verdict(Phase.FAILED, f"child '{each.node}' failed")
     return Verdict(Phase.SUCCEEDED)
 
 
@@ -119,6 +142,20 @@ def wants_retry(retry: Retry, last: Outcome, *, tries: int, matches: bool) -> st
         return "retryStrategy.expression evaluated to false"
     if retry.limit is not None and tries > retry.limit:
         return "No more retries left"
+    return ""
+
+
+def too_late(backoff: Backoff, *, gone_s: float, delay_s: float) -> str:
+    """Why no try comes any more: "" where one does, `delay_s` from now.
+
+    `gone_s` is how long ago the first try began. Source: `processNodeRetries` of Argo's controller.
+    """
+    if backoff.max_duration_s is None:
+        return ""
+    if gone_s > backoff.max_duration_s:
+        return "Max duration limit exceeded"
+    if gone_s + delay_s > backoff.max_duration_s:
+        return "Backoff would exceed max duration limit"
     return ""
 
 

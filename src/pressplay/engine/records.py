@@ -39,6 +39,8 @@ class NewNode:
     boundary: str = ""
     parents: tuple[str, ...] = ()
     inputs: Mapping[str, Any] | None = None
+    flag: str = ""
+    """`retried` for a try of a Retry node, `hooked` for what a hook runs."""
 
 
 class Records:
@@ -67,6 +69,29 @@ class Records:
         """How the node called `name` ended; None if it has not, or never began."""
         record = self._nodes.get(nodes.node_id(self.workflow, name))
         return None if record is None else nodes.outcome_of(record)
+
+    def outbound(self, node: str) -> tuple[str, ...]:
+        """The nodes at which a finished node's part of the graph ends, where the next one hangs on.
+
+        Source: `getOutboundNodes` of Argo's controller.
+        """
+        record = self._nodes.get(node)
+        if record is None:
+            return ()
+        match record["type"]:
+            case "Retry" if record.get("children"):
+                return (record["children"][-1],)
+            case "Steps" | "DAG":
+                ends = record.get("outboundNodes", ())
+                return tuple(dict.fromkeys(each for end in ends for each in self.outbound(end)))
+            case _:
+                return (node,)
+
+    def set_outbound(self, node: str, ends: tuple[str, ...]) -> None:
+        """Write down where the graph of a steps or a dag node ends; with the next thing said."""
+        if ends:
+            self._nodes[node]["outboundNodes"] = list(ends)
+            self._say_soon({"nodes": {node: {"outboundNodes": list(ends)}}})
 
     def seconds_since_start(self, name: str) -> float:
         """How long the node has been going, across restarts."""
@@ -179,6 +204,8 @@ class Records:
         )
         if new.inputs:
             record["inputs"] = new.inputs
+        if new.flag:
+            record["nodeFlag"] = {new.flag: True}
         self._nodes[record["id"]] = record
         return record
 

@@ -110,9 +110,10 @@ def substitute_text(
 ) -> str:
     """Fill in one text.
 
-    A tag that cannot be filled in stays as it is. With `strict`, one of a known kind is refused,
-    but for expressions that name something of `late` that the scope lacks. Raises Unresolved, and
-    ExpressionError for an expression that is wrong however it is filled in.
+    A tag that cannot be filled in stays as it is, also an expression that fails or comes to nil.
+    With `strict`, one of a known kind is refused, but for expressions that name something of `late`
+    that the scope lacks. Raises Unresolved, and ExpressionError for an expression that cannot even
+    be read.
     """
     if "{{" not in text:
         return text
@@ -168,10 +169,10 @@ class _Filler:
         try:
             value = program.evaluate_text(self._scope.nested())
         except ExpressionError:
-            if strict or not missing:
+            if strict:
                 raise
             value = None
-        if value is None and (strict or not missing):
+        if value is None and strict:
             raise _unresolved(tag)
         return tag[0] if value is None else value
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -15,7 +16,10 @@ from pressplay.engine import conditions
 from pressplay.engine.nodes import Outcome, Outputs, Phase
 from pressplay.engine.templates import Template
 
-_FAILED = "main: Error (exit code 64): "
+_EXIT_FAILED = "64"
+"""With what Argo's executor ends a step of its own that failed."""
+
+_FAILED = f"main: Error (exit code {_EXIT_FAILED}): "
 
 
 async def run_resource(objects: Objects, template: Template, *, owner: Object) -> Outcome:
@@ -34,11 +38,12 @@ async def run_resource(objects: Objects, template: Template, *, owner: Object) -
     if raw.get("successCondition") or raw.get("failureCondition"):
         obj, complaint = await _wait(objects, key_of(obj), success=success, failure=failure)
         if complaint:
-            return Outcome(Phase.FAILED, f"{_FAILED}{complaint}", _outputs(template, obj)[0])
+            told = replace(_outputs(template, obj)[0], exit_code=_EXIT_FAILED)
+            return Outcome(Phase.FAILED, f"{_FAILED}{complaint}", told)
     outputs, complaint = _outputs(template, obj)
     if complaint:
         return Outcome(Phase.ERROR, f"{_FAILED}{complaint}", outputs)
-    return Outcome(Phase.SUCCEEDED, "", outputs)
+    return Outcome(Phase.SUCCEEDED, "", replace(outputs, exit_code="0"))
 
 
 async def _act(objects: Objects, raw: Mapping[str, Any], *, owner: Object) -> Object:

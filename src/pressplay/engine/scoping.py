@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pressplay.base.errors import Refused
-from pressplay.engine.nodes import Outcome, StoredArtifact
+from pressplay.engine.nodes import Outcome, Outputs, StoredArtifact
 from pressplay.engine.resolving import Scope
 from pressplay.engine.templates import Artifact, Bindings, Parameter
 
@@ -47,6 +48,27 @@ class Surroundings:
         }
         return Surroundings(self.scope.with_(names), {**self.artifacts, **stored})
 
+    def with_inputs(self, given: Given) -> Surroundings:
+        """The same with the inputs of the template that is entered."""
+        stored = {
+            f"inputs.artifacts.{name}": StoredArtifact(name, artifact.key)
+            for name, artifact in given.artifacts.items()
+            if artifact.key
+        }
+        return Surroundings(self.scope.with_(given.names()), {**self.artifacts, **stored})
+
+    def with_globals(self, outputs: Outputs) -> Surroundings:
+        """The same with the outputs of the run so far, under `workflow.outputs`."""
+        names = {
+            f"workflow.outputs.parameters.{name}": value
+            for name, value in outputs.parameters.items()
+        }
+        stored = {
+            f"workflow.outputs.artifacts.{name}": artifact
+            for name, artifact in outputs.artifacts.items()
+        }
+        return Surroundings(self.scope.with_(names), {**self.artifacts, **stored})
+
     def with_names(self, names: Mapping[str, str]) -> Surroundings:
         """The same with more texts."""
         return Surroundings(self.scope.with_(names), self.artifacts)
@@ -67,6 +89,9 @@ def globals_of(workflow: Mapping[str, Any], *, parameters: Mapping[str, str]) ->
             names[f"workflow.{part}.{name}"] = value
     for name, value in parameters.items():
         names[f"workflow.parameters.{name}"] = value
+    listed = [{"name": name, "value": value} for name, value in parameters.items()]
+    as_json = json.dumps(listed, separators=(",", ":"), ensure_ascii=False)
+    names |= {"workflow.parameters": as_json, "workflow.parameters.json": as_json}
     return names
 
 
@@ -111,7 +136,8 @@ def _bind_parameter(declared: Parameter, passed: Parameter | None, *, where: str
         value = declared.value if declared.value is not None else declared.default
     if value is None:
         raise Refused(f"{where}: inputs.parameters.{declared.name} was not supplied")
-    return _checked(value, declared.name, declared.enum)
+    # An enum of an input is for those who ask a person for it: Argo checks those of the run alone.
+    return value
 
 
 def _checked(value: str, name: str, allowed: tuple[str, ...] | list[str]) -> str:
@@ -128,9 +154,10 @@ def _bind_artifact(
         name = source.source.removeprefix("{{").removesuffix("}}").strip()
         stored = around.artifacts.get(name)
         if stored is None:
-            if wanted.optional or source.optional:
+            # That the template could do without is nothing to Argo; that the caller can, is.
+            if source.optional:
                 return None
-            raise Refused(f"{where}: Unable to resolve: {source.source} for artifact {wanted.name}")
+            raise Refused(f'Unable to resolve: "{name}"')
         return Artifact(wanted.name, path=wanted.path, key=stored.key, optional=wanted.optional)
     if source.key or source.raw is not None:
         return Artifact(

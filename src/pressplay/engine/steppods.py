@@ -68,7 +68,7 @@ class StepPods:
                 labels=step.template.raw.get("metadata", {}).get("labels", {}),
             )
         except Refused as error:
-            return Outcome(Phase.ERROR, str(error))
+            return Outcome(Phase.ERROR, str(error), raised=True)
         await self._removed(step.uid)
         try:
             run = self._runner.create(pod)
@@ -131,9 +131,9 @@ class StepPods:
             if stored is not None:
                 run.place(stored, container=MAIN, path=artifact.path)
             elif not artifact.optional:
+                # The last sentence is that of S3, which Argo hands on.
                 raise Refused(
-                    f"artifact {artifact.name} failed to load: "
-                    f"the specified key does not exist: {artifact.key}"
+                    f"artifact {artifact.name} failed to load: The specified key does not exist."
                 )
         if "script" in step.template.raw:
             source = step.template.raw["script"].get("source", "")

@@ -131,7 +131,7 @@ class Template:
     tasks: tuple[Task, ...] = ()
 
 
-_BODIES: Mapping[str, Kind] = {
+BODIES: Mapping[str, Kind] = {
     "container": Kind.POD,
     "script": Kind.POD,
     "resource": Kind.RESOURCE,
@@ -140,7 +140,7 @@ _BODIES: Mapping[str, Kind] = {
 }
 _TEMPLATE_FIELDS = frozenset(
     {
-        *_BODIES,
+        *BODIES,
         *("name", "inputs", "outputs", "metadata", "retryStrategy", "activeDeadlineSeconds"),
         *("synchronization", "serviceAccountName", "automountServiceAccountToken", "volumes"),
         *("initContainers", "sidecars", "failFast", "annotations"),
@@ -166,10 +166,10 @@ def parse_template(raw: Json, *, where: str) -> Template:
     Raises Refused naming `where` and the field.
     """
     _refuse_others(raw, _TEMPLATE_FIELDS, where=where)
-    bodies = [name for name in _BODIES if name in raw]
+    bodies = [name for name in BODIES if name in raw]
     if len(bodies) != 1:
-        raise Refused(f"{where}: a template has exactly one of {', '.join(_BODIES)}; has {bodies}")
-    kind = _BODIES[bodies[0]]
+        raise Refused(f"{where}: a template has exactly one of {', '.join(BODIES)}; has {bodies}")
+    kind = BODIES[bodies[0]]
     dag = raw.get("dag", {})
     _refuse_others(dag, _DAG_FIELDS, where=f"{where}.dag")
     return Template(
@@ -256,7 +256,7 @@ def _parse_retry(raw: Json | None, *, where: str) -> Retry | None:
     expression = raw.get("expression", "")
     limit = raw.get("limit")
     return Retry(
-        limit=None if limit is None else int(limit),
+        limit=_limit(limit),
         policy=raw.get("retryPolicy") or ("Always" if expression else "OnFailure"),
         expression=expression,
         backoff=Backoff(
@@ -266,6 +266,13 @@ def _parse_retry(raw: Json | None, *, where: str) -> Retry | None:
             max_duration_s=_maybe_duration(backoff.get("maxDuration"), where=where),
         ),
     )
+
+
+def _limit(value: object) -> int | None:
+    try:
+        return None if value is None else int(str(value))
+    except ValueError:
+        raise Refused(f"value '{value}' cannot be resolved to an int") from None
 
 
 def _maybe_duration(value: str | None, *, where: str) -> float | None:

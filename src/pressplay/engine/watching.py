@@ -16,12 +16,13 @@ from pressplay.base import clocks, errors
 from pressplay.base.clocks import Clock
 from pressplay.base.errors import PressplayError, Refused
 from pressplay.cluster.port import Key, NotFound, Object, Objects, key_of
-from pressplay.engine import holding, library, limits, operating, scoping
+from pressplay.engine import holding, library, limits, operating, scoping, validating
 from pressplay.engine.locks import Locks
 from pressplay.engine.nodes import Outcome, Phase
 from pressplay.engine.operating import Operation
 from pressplay.engine.port import Pods
 from pressplay.engine.templates import Call
+from pressplay.engine.validation import places
 
 _LOG = logging.getLogger(__name__)
 _PHASE_LABEL = "workflows.argoproj.io/phase"
@@ -85,6 +86,11 @@ class Engine:
         key = key_of(workflow)
         try:
             spec = await library.effective_spec(self._objects, workflow)
+        except Refused as error:
+            await self._finish(key, Outcome(Phase.ERROR, str(error)))
+            return
+        try:
+            await self._validate(workflow)
             parameters = scoping.workflow_parameters(spec)
         except Refused as error:
             await self._finish(key, Outcome(Phase.FAILED, f"invalid spec: {error}"))
@@ -110,6 +116,13 @@ class Engine:
         outcome = await self._walk_within_deadline(operation, workflow, spec)
         outcome = await self._walk_exit(operation, spec, outcome)
         await self._finish(key, outcome)
+
+    async def _validate(self, workflow: Object) -> None:
+        """Refuse what cannot run; what has begun goes on, whatever became of its templates."""
+        if workflow.get("status", {}).get("phase"):
+            return
+        found = await library.referable(self._objects, workflow)
+        validating.validate(workflow, homes=places.Homes(found))
 
     async def _say_waiting(self, key: Key, lock: str, message: str) -> None:
         """A run that stands in line for its own locks is Pending and has no node yet."""
@@ -157,9 +170,11 @@ class Engine:
     ) -> Outcome:
         """Run the exit handler; its failure fails a good run, as in Argo."""
         hook = spec.get("hooks", {}).get("exit") or (
-            {"template": spec["onExit"]} if spec.get("onExit") else None
+            {"template": spec["onExit"], "arguments": spec.get("arguments") or {}}
+            if spec.get("onExit")
+            else None
         )
-        if hook is None:
+        if hook is None or operation.stop.is_asked(exiting=True):
             return outcome
         reference = hook.get("templateRef", {})
         call = Call(reference.get("template", hook.get("template", "")), reference.get("name", ""))

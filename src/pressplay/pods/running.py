@@ -228,7 +228,7 @@ class PodRun:
                 break
             result = await self._run_container(container)
             if result.exit_code:
-                return f"init container {_failure(container, result)}"
+                return _failure(container, result)
         return "stopped before its containers started" if self._is_stopping else ""
 
     async def _run_containers(self) -> str:

@@ -63,7 +63,7 @@ def test_a_request_that_was_not_taken_is_bad_input() -> None:
 
 
 def test_what_an_init_container_said_is_told_without_the_engines_words() -> None:
-    message = "prepare(0): init container token: Error (exit code 2): Error: The App has no key"
+    message = "prepare(0): token: Error (exit code 2): Error: The App has no key"
     node = {"name": "r.a", "type": "Pod", "phase": "Failed", "message": message}
     assert reasons.at({"status": {"nodes": {"n": node}}}, "r") == ["The App has no key"]
 

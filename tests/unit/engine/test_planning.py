@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pressplay.base.errors import Refused
 from pressplay.engine import planning
 from pressplay.engine.nodes import Outcome, Phase
+from pressplay.engine.planning import Ended
 from pressplay.engine.templates import Call, Retry, Task
 
 
@@ -35,13 +36,20 @@ def test_a_skipped_branch_is_good() -> None:
 
 
 def test_a_failed_step_fails_its_group_in_argos_words() -> None:
-    verdict = planning.assess_group([(_task("a"), "wf-1", Outcome(Phase.FAILED))])
+    verdict = planning.assess_group([Ended(_task("a"), "wf.a", "wf-1", Outcome(Phase.FAILED))])
     assert verdict == planning.Verdict(Phase.FAILED, "child 'wf-1' failed")
 
 
 def test_a_step_that_may_fail_does_not_fail_its_group() -> None:
-    verdict = planning.assess_group([(_task("a", failed=True), "wf-1", Outcome(Phase.FAILED))])
-    assert verdict.phase is Phase.SUCCEEDED
+    failed = Ended(_task("a", failed=True), "wf.a", "wf-1", Outcome(Phase.FAILED))
+    assert planning.assess_group([failed]).phase is Phase.SUCCEEDED
+
+
+def test_what_the_engine_cannot_go_on_with_is_an_error_of_the_group_whatever_is_excused() -> None:
+    raised = Outcome(Phase.ERROR, "no value", raised=True)
+    verdict = planning.assess_group([Ended(_task("a", failed=True), "wf[0].a", "wf-1", raised)])
+    why = "step group deemed errored due to child wf[0].a error: no value"
+    assert verdict == planning.Verdict(Phase.ERROR, why)
 
 
 def test_a_ring_of_tasks_is_refused() -> None:

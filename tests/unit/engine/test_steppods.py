@@ -125,7 +125,7 @@ async def test_artifacts_come_in_from_the_store_and_as_raw_text(bench: Bench) ->
 async def test_a_missing_artifact_is_an_error_that_names_it(bench: Bench) -> None:
     outcome = await bench.run(_shell("true"), a=Artifact("a", path="/in/a", key="nowhere"))
     assert outcome.phase is Phase.ERROR
-    assert "artifact a failed to load: the specified key does not exist: nowhere" in outcome.message
+    assert "artifact a failed to load: The specified key does not exist." in outcome.message
 
 
 async def test_a_link_planted_as_an_output_is_an_error_and_reads_nothing(bench: Bench) -> None:
@@ -160,7 +160,7 @@ async def test_an_init_container_that_fails_gives_its_exit_code_and_its_last_wor
     outcome = await bench.run(_shell("true", initContainers=[init]))
     assert outcome.phase is Phase.FAILED
     assert outcome.outputs.exit_code == "3"
-    assert outcome.message == "init container token: Error (exit code 3): minting\nno key"
+    assert outcome.message == "token: Error (exit code 3): minting\nno key"
 
 
 async def test_a_deadline_ends_the_pod_in_argos_words(bench: Bench) -> None:
