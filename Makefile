@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check flows bench docs lock
+.PHONY: help demo test check flows live bench docs lock
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -33,11 +33,16 @@ check: $(VENV)/.dev ## formatting, lint, types, import contracts
 flows: $(VENV)/.dev ## the whole job, as a user does it
 	$(BIN)/python -m pytest -n 2 tests/flows
 
+live: $(VENV)/.dev ## real Argo on the cluster of KUBECONFIG: the corpus anew, then the pipeline
+	$(BIN)/python tools/differ.py --record
+	$(BIN)/python -m pytest tests/live
+
 bench: $(BIN)/pressplay ## the figures, each next to its reference
 	for each in bench/*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
 
-docs: $(BIN)/pressplay ## the reference that is made from the code
+docs: $(VENV)/.dev ## the reference that is made from the code
 	$(BIN)/python tools/reference.py docs/reference
+	$(BIN)/python tools/differ.py --report
 
 lock: ## pin every dependency with hashes, naming no index
 	uv pip compile pyproject.toml --extra toolchain-python --group build --generate-hashes --universal --no-header --no-emit-index-url --no-annotate -o requirements.txt

@@ -1,0 +1,1 @@
+"""What the tests on a live cluster need beside it: images, a forge, doubles, runs."""
