@@ -24,11 +24,12 @@ from pressplay.engine import (
     planning,
     resolving,
     resources,
+    retrying,
     scoping,
     synchronizing,
     templates,
 )
-from pressplay.engine.expressions import expr, govaluate
+from pressplay.engine.expressions import govaluate
 from pressplay.engine.holding import Held, Waiting
 from pressplay.engine.library import Library
 from pressplay.engine.locks import Locks
@@ -39,10 +40,9 @@ from pressplay.engine.port import Pods, StepPod
 from pressplay.engine.records import NewNode, Records
 from pressplay.engine.scoping import Surroundings
 from pressplay.engine.stopping import CutShort, Stop
-from pressplay.engine.templates import Call, Kind, Retry, Task
+from pressplay.engine.templates import Call, Kind, Task
 
 Json = Mapping[str, Any]
-_LATE_KEYS = frozenset({"steps", "dag", "outputs", "inputs"})
 
 
 class Operation:
@@ -89,7 +89,7 @@ class Operation:
         """
         written = self._spec.get("synchronization") or {}
         raw = resolving.substitute(written, self._surroundings().scope)
-        wanted = synchronizing.parse_locks(_mapping(raw), where="spec.synchronization")
+        wanted = synchronizing.parse_locks(passing.mapping(raw), where="spec.synchronization")
         if not wanted:
             return
         with contextlib.suppress(CutShort):
@@ -121,7 +121,7 @@ class Operation:
         filled = resolving.substitute(arguments, around.scope, strict=True)
         place = Place(name, name, exiting=True, flag="hooked")
         outcome = await self._call(
-            call, templates.parse_bindings(_mapping(filled)), place=place, around=around
+            call, templates.parse_bindings(passing.mapping(filled)), place=place, around=around
         )
         await self._records.settled()
         if outcome.raised:
@@ -185,20 +185,12 @@ class Operation:
         """Work out the inputs and fill the template's own tags. Raises Refused."""
         outer = self._surroundings()
         declared = templates.parse_bindings(
-            _mapping(resolving.substitute(raw.get("inputs", {}), outer.scope))
+            passing.mapping(resolving.substitute(raw.get("inputs", {}), outer.scope))
         )
         given = scoping.bind_inputs(declared, arguments, around=around, where=place.name)
         inner = outer.with_inputs(given)
-        leaf = "steps" not in raw and "dag" not in raw
-        late = {"inputs"} if leaf else _LATE_KEYS
-        filled = _mapping(
-            resolving.substitute(
-                {k: v for k, v in raw.items() if k not in late}, inner.scope, strict=False
-            )
-        )
-        rest = {k: v for k, v in raw.items() if k in late}
-        template = templates.parse_template({**filled, **rest}, where=f"templates.{raw['name']}")
-        return Ready(place, call, template, given, inner)
+        template = passing.filled_template(raw, inner.scope)
+        return Ready(place, call, template, given, inner, raw)
 
     async def _fail_early(
         self, place: Place, call: Call, *, message: str, failed: bool = False
@@ -231,7 +223,7 @@ class Operation:
         place, retry = ready.place, ready.template.retry
         assert retry is not None  # noqa: S101 - the caller chose by it
         node = await self._records.begin(places.new_node(ready, "Retry"))
-        tries, last, names = 0, Outcome(Phase.ERROR), dict[str, str]()
+        tries, last, names = 0, Outcome(Phase.ERROR), retrying.NO_TRY
         message = ""
         while not message:
             child = replace(
@@ -241,17 +233,17 @@ class Operation:
                 parents=(node,),
                 flag="retried",
             )
-            last = await self._try(_numbered(ready, names, tries=tries), child)
+            last = await self._try(retrying.for_try(ready, names), child)
             if last.phase.is_good:
                 break
             if self.stop.is_asked(exiting=place.exiting):
                 message = self.stop.message
                 break
             tries += 1
-            names = _last_retry(last, retries=tries)
+            names = retrying.names_after(last, tries=tries)
             around = ready.around.with_names(names)
             try:
-                message = _wants_retry(retry, last, tries=tries, around=around)
+                message = retrying.why_over(retry, last, tries=tries, around=around)
             except Refused as error:
                 last = Outcome(Phase.ERROR, str(error), raised=True)
                 break
@@ -337,6 +329,7 @@ class Operation:
     ) -> tuple[list[Ended], planning.Verdict]:
         """One list of parallel steps, as a StepGroup node."""
         number, parents, around = at
+        around = around.with_globals(self._records.outputs)
         place = ready.place
         boundary = nodes.node_id(self._records.workflow, place.name)
         name = f"{place.name}[{number}]"
@@ -438,20 +431,22 @@ class Operation:
         if self.stop.is_asked(exiting=place.exiting):
             # It leaves no node, as in Argo: a stopped DAG begins nothing.
             return Outcome(Phase.FAILED, self.stop.node_message)
+        around = around.with_globals(self._records.outputs)
         try:
             worked = self._worked_out(task, around)
         except Refused as error:
             return await self._fail_early(place, task.call, message=str(error))
         return await self._go_on(task, worked, place=place, around=around)
 
-    def _worked_out(self, task: Task, around: Surroundings) -> templates.Bindings | Outcome:
+    @staticmethod
+    def _worked_out(task: Task, around: Surroundings) -> templates.Bindings | Outcome:
         """The arguments of a call, or how it ends where `when` does not hold. Raises Refused."""
-        scope = around.with_globals(self._records.outputs).scope
+        scope = around.scope
         when = resolving.substitute_text(task.raw.get("when", ""), scope, strict=True)
         if when and not govaluate.evaluate_bool(when):
             return Outcome(Phase.SKIPPED, f"when '{when}' evaluated false")
         written = passing.without_sources(task.raw.get("arguments", {}))
-        filled = _mapping(resolving.substitute(written, scope, strict=True))
+        filled = passing.mapping(resolving.substitute(written, scope, strict=True))
         return passing.with_sources(templates.parse_bindings(filled), task)
 
     async def _go_on(
@@ -464,7 +459,6 @@ class Operation:
     ) -> Outcome:
         if isinstance(worked, Outcome):
             return await self._skip(place, task, worked)
-        around = around.with_globals(self._records.outputs)
         return await self._call(task.call, worked, place=place, around=around)
 
     async def _skip(self, place: Place, task: Task, outcome: Outcome) -> Outcome:
@@ -474,45 +468,6 @@ class Operation:
         await self._records.begin(places.skipped_node(place, task.call))
         await self._records.end(place.name, outcome)
         return outcome
-
-
-def _wants_retry(retry: Retry, last: Outcome, *, tries: int, around: Surroundings) -> str:
-    """As planning says. Raises Refused for an expression that cannot be worked out."""
-    names = around.scope.nested()
-    matches = not retry.expression or expr.evaluate_bool(retry.expression, names)
-    return planning.wants_retry(retry, last, tries=tries, matches=matches)
-
-
-def _numbered(ready: Ready, last: Mapping[str, str], *, tries: int) -> Ready:
-    """The template for one try: it may name its number, and how the one before went."""
-    names = {**_NO_TRY, **last, "retries": str(tries)}
-    raw = _mapping(resolving.substitute(ready.template.raw, resolving.Scope(names)))
-    if raw == ready.template.raw:
-        return ready
-    template = templates.parse_template(raw, where=f"templates.{raw['name']}")
-    return replace(ready, template=template, around=ready.around.with_names(names))
-
-
-_NO_TRY = {f"lastRetry.{name}": "" for name in ("status", "message", "duration")} | {
-    "lastRetry.exitCode": "0"
-}
-"""What the first try sees of the one before."""
-
-
-def _last_retry(last: Outcome, *, retries: int) -> dict[str, str]:
-    return {
-        "lastRetry.exitCode": last.outputs.exit_code or "-1",
-        "lastRetry.status": str(last.phase),
-        "lastRetry.message": last.message,
-        "lastRetry.duration": "0",
-        "retries": str(retries),
-    }
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise Refused(f"expected an object, found {type(value).__name__}")
-    return value
 
 
 async def finished(work: Awaitable[Outcome]) -> Outcome:

@@ -9,10 +9,32 @@ from typing import Any
 from pressplay.base.errors import Refused
 from pressplay.engine import resolving, templates
 from pressplay.engine.nodes import Outputs, StoredArtifact
+from pressplay.engine.resolving import Scope
 from pressplay.engine.scoping import Surroundings
-from pressplay.engine.templates import Task
+from pressplay.engine.templates import Task, Template
 
 Json = Mapping[str, Any]
+
+
+_LATE_KEYS = frozenset({"steps", "dag", "outputs", "inputs"})
+"""Of a template that calls others: what only its own walk can fill in."""
+
+
+def mapping(value: object) -> dict[str, Any]:
+    """A JSON value that has to be an object. Raises Refused."""
+    if not isinstance(value, dict):
+        raise Refused(f"expected an object, found {type(value).__name__}")
+    return value
+
+
+def filled_template(raw: Json, scope: Scope) -> Template:
+    """A template as it is written, with its own tags filled in once. Raises Refused."""
+    leaf = "steps" not in raw and "dag" not in raw
+    late = {"inputs"} if leaf else _LATE_KEYS
+    now = {key: value for key, value in raw.items() if key not in late}
+    rest = {key: value for key, value in raw.items() if key in late}
+    filled = mapping(resolving.substitute(now, scope))
+    return templates.parse_template({**filled, **rest}, where=f"templates.{raw['name']}")
 
 
 def without_sources(raw: Json) -> dict[str, Any]:

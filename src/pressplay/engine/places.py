@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,8 @@ class Ready:
     template: Template
     given: Given
     around: Surroundings
+    written: Mapping[str, Any]
+    """The template before anything was filled in: each try fills it in anew."""
 
 
 def new_node(ready: Ready, kind: str) -> NewNode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import graphlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -32,15 +33,11 @@ def check_tasks(tasks: Sequence[Task], *, needs: Mapping[str, Iterable[str]], wh
 
 
 def _refuse_ring(names: Sequence[str], *, needs: Mapping[str, Iterable[str]], where: str) -> None:
-    remaining = {name: set(needs[name]) for name in names}
-    while remaining:
-        free = [name for name, wanted in remaining.items() if not wanted]
-        if not free:
-            raise Refused(f"{where}: dependency cycle among {', '.join(sorted(remaining))}")
-        for name in free:
-            del remaining[name]
-        for wanted in remaining.values():
-            wanted.difference_update(free)
+    try:
+        graphlib.TopologicalSorter({name: needs[name] for name in names}).prepare()
+    except graphlib.CycleError as error:
+        ring = ", ".join(sorted(set(error.args[1])))
+        raise Refused(f"{where}: dependency cycle among {ring}") from error
 
 
 def ancestors(name: str, *, needs: Mapping[str, Iterable[str]]) -> frozenset[str]:

@@ -150,6 +150,23 @@ async def test_a_retry_expression_that_cannot_be_read_ends_the_tries_and_says_wh
     assert any("lastRetry.exitCode ==" in message for message in messages)
 
 
+async def test_a_value_that_holds_a_tag_stays_a_value_in_a_step_that_is_tried_again(
+    bench: Bench, pod: Pod
+) -> None:
+    held = "{{=1 + 1}}"
+    inputs = {"parameters": [{"name": "v"}]}
+    step = pod("a", retryStrategy={"limit": "1"}, inputs=inputs)
+    step["container"]["args"] = ["{{inputs.parameters.v}}", "{{retries}}"]
+    task = {"name": "a", "template": "a"}
+    task["arguments"] = {"parameters": [{"name": "v", "value": "{{workflow.parameters.v}}"}]}
+    main = {"name": "main", "dag": {"tasks": [task]}}
+    bench.pods.answers["a"] = _failed()
+    arguments = {"parameters": [{"name": "v", "value": held}]}
+    await bench.run({"entrypoint": "main", "arguments": arguments, "templates": [main, step]})
+    seen = [each.template.raw["container"]["args"] for each in bench.pods.steps]
+    assert seen == [[held, "0"], [held, "1"]]
+
+
 async def test_a_template_of_another_object_looks_up_names_in_its_own_home(
     bench: Bench, pod: Pod
 ) -> None:

@@ -65,19 +65,7 @@ def ordered(tasks: list[Json]) -> list[Json]:
     return [by_name[name] for name in order]
 
 
-def ancestors(name: str, waits: Mapping[str, Mapping[str, bool]]) -> set[str]:
-    """Whatever a task waits for, and what that waits for; `waits` has the dependencies of each."""
-    found: set[str] = set()
-    open_ = list(waits[name])
-    while open_:
-        each = open_.pop()
-        if each not in found:
-            found.add(each)
-            open_ += waits[each]
-    return found
-
-
-def check_arguments(arguments: Json | None, ancestry: set[str]) -> None:
+def check_arguments(arguments: Json | None, ancestry: frozenset[str]) -> None:
     """Refuse an argument made of what a task gives that is not waited for."""
     for part, field in (("parameters", "value"), ("artifacts", "from")):
         for each in (arguments or {}).get(part) or ():

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pressplay.base.errors import Refused
+from pressplay.engine import planning
 from pressplay.engine.validation import fields, graphs, items, tags
 from pressplay.engine.validation.places import Caller, Home, Names, said_of
 
@@ -72,7 +73,7 @@ class _Tasks:
         if task.get("hooks") is not None:
             self.names.own.add(f"tasks.{name}.status")
         self._learn(name)
-        ancestry = graphs.ancestors(name, self.waits)
+        ancestry = planning.ancestors(name, needs=self.waits)
         seen = self.names.with_(items.inline_names(task))
         # What all of them give is known already; how one ended, to those that wait for it.
         known = (other for other in ancestry if self.called[other] is not None)
