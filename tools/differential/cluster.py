@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
-import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from differential.cases import Action, Case
 from differential.embedded import namespace_of
 from pressplay.base import processes
 from pressplay.base.errors import Refused, Unavailable
-from pressplay.base.redaction import Secret
+from pressplay.cluster import kubeconfig
 from pressplay.cluster.kube import KubeClient
+from pressplay.cluster.port import Object
+from pressplay.engine import nodes
 
 _CONTROLLER = "argo"
 """The namespace and the service account of Argo's controller."""
@@ -28,6 +26,7 @@ _RIGHTS = (
     {"apiGroups": ["argoproj.io"], "resources": ["workflows"], "verbs": _VERBS},
     {"apiGroups": [""], "resources": ["configmaps"], "verbs": _VERBS},
 )
+_RIGHTS_FOR_CACHES = _RIGHTS[-1:]
 
 
 class Cluster:
@@ -48,20 +47,14 @@ class Cluster:
         path = os.environ.get("KUBECONFIG", "")  # noqa: TID251 - as kubectl reads it
         if not path:
             raise Refused('KUBECONFIG is not set; run eval "$(…/shared/cluster/up)" first')
-        config = yaml.safe_load(Path(path).read_text())
-        server = config["clusters"][0]["cluster"]
-        authority = base64.b64decode(server["certificate-authority-data"]).decode()
-        with KubeClient(
-            url=server["server"],
-            token=Secret(config["users"][0]["user"]["token"]),
-            verify=ssl.create_default_context(cadata=authority),
-        ) as client:
+        access = kubeconfig.read([Path(path)])
+        with KubeClient(url=access.url, token=access.current(), verify=access.verify) as client:
             yield cls(client, also=also)
 
     def version(self) -> str:
         """The version of the controller, by its image."""
         said = _run(
-            *("kubectl", "-n", "argo", "get", "deployment", "workflow-controller"),
+            *("kubectl", "-n", _CONTROLLER, "get", "deployment", "workflow-controller"),
             *("-o", "jsonpath={.spec.template.spec.containers[0].image}"),
         )
         return said.rpartition(":")[2]
@@ -74,7 +67,7 @@ class Cluster:
         if "memoize" in case.rows:
             self._allow_cache(case)
         try:
-            for obj in (*_rights(), *self._also):
+            for obj in (*_rights("corpus", _RIGHTS, account="default"), *self._also):
                 self.create(namespace, obj)
             yield namespace
         finally:
@@ -88,7 +81,7 @@ class Cluster:
         """Argo keeps caches beside its controller, which upstream's roles do not let it make. Such
         a case calls its cache after itself, so that none is there from an earlier time.
         """
-        for obj in _rights_for_caches():
+        for obj in _rights("corpus-caches", _RIGHTS_FOR_CACHES, account=_CONTROLLER):
             self.create(_CONTROLLER, obj)
         name = f"memo-{case.workflow}"
         _run("kubectl", "-n", _CONTROLLER, "delete", "configmap", name, "--ignore-not-found")
@@ -119,33 +112,19 @@ def _pod(workflow: Mapping[str, Any], node: str) -> str:
     name = workflow["metadata"]["name"]
     wanted = node.replace("WF", name, 1)
     found = next(each for each in workflow["status"]["nodes"].values() if each["name"] == wanted)
-    if found["id"] == name:
-        return str(name)
-    return f"{name}-{found['templateName']}-{found['id'].rpartition('-')[2]}"
+    return nodes.pod_name(name, wanted, found["templateName"])
 
 
-def _rights() -> Iterator[dict[str, Any]]:
+def _rights(name: str, rules: Sequence[Mapping[str, Any]], *, account: str) -> Iterator[Object]:
+    """What a service account, of the namespace that this is made in, may do there."""
     group = "rbac.authorization.k8s.io"
-    named = {"metadata": {"name": "corpus"}, "apiVersion": f"{group}/v1"}
-    yield {**named, "kind": "Role", "rules": list(_RIGHTS)}
+    named = {"metadata": {"name": name}, "apiVersion": f"{group}/v1"}
+    yield {**named, "kind": "Role", "rules": list(rules)}
     yield {
         **named,
         "kind": "RoleBinding",
-        "roleRef": {"apiGroup": group, "kind": "Role", "name": "corpus"},
-        "subjects": [{"kind": "ServiceAccount", "name": "default"}],
-    }
-
-
-def _rights_for_caches() -> Iterator[dict[str, Any]]:
-    group = "rbac.authorization.k8s.io"
-    named = {"metadata": {"name": "corpus-caches"}, "apiVersion": f"{group}/v1"}
-    rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": _VERBS}
-    yield {**named, "kind": "Role", "rules": [rule]}
-    yield {
-        **named,
-        "kind": "RoleBinding",
-        "roleRef": {"apiGroup": group, "kind": "Role", "name": "corpus-caches"},
-        "subjects": [{"kind": "ServiceAccount", "name": _CONTROLLER, "namespace": _CONTROLLER}],
+        "roleRef": {"apiGroup": group, "kind": "Role", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": account}],
     }
 
 

@@ -18,6 +18,7 @@ from pressplay.forge.local.operator import Operator
 from pressplay.forge.tokens import AppKey
 from pressplay.manifests import loading
 from pressplay.pods import registries
+from pressplay.server import standing
 from pressplay.server.standing import NAMESPACE, ForgeSettings
 
 _LOG = logging.getLogger(__name__)
@@ -77,11 +78,11 @@ class Installer:
         found = await asyncio.to_thread(registries.of_user, Path.home(), environment)
         for each in found.left_out:
             _LOG.warning("registry_settings_left_out %s", each)
-        await _apply(self._store, _config_map("registry-config", found.files))
+        await _apply(self._store, standing.config_map("registry-config", found.files))
         shipped = await self._store.get(Key("ConfigMap", NAMESPACE, "pressplay-settings")) or {}
         hosts = [shipped.get("data", {}).get("PRESSPLAY_REGISTRIES", ""), *found.hosts]
         listed = {"PRESSPLAY_REGISTRIES": ",".join(each for each in hosts if each)}
-        await _apply(self._store, _config_map("pressplay-settings", listed))
+        await _apply(self._store, standing.config_map("pressplay-settings", listed))
 
     async def _take_apps(self, folder: Path) -> None:
         """The user's own Apps. Keys that were taken before serve on where the folder is gone."""
@@ -148,7 +149,7 @@ def _local_forge(url: str) -> ForgeSettings:
 
 
 def _settings_for(forge: ForgeSettings) -> Object:
-    return _config_map(
+    return standing.config_map(
         "pressplay-settings",
         {
             "GITHUB_API_URL": forge.api_url,
@@ -158,12 +159,3 @@ def _settings_for(forge: ForgeSettings) -> Object:
             "PRESSPLAY_NAMING": "repo-pr",
         },
     )
-
-
-def _config_map(name: str, data: Mapping[str, str]) -> Object:
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "data": dict(data),
-    }

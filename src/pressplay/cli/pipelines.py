@@ -5,7 +5,7 @@ Speaks to the server through its published interfaces only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from pressplay.cli.agents import AgentChoice
 from pressplay.cli.origins import Asked, IssueText, Origin, Subject
 from pressplay.cluster.kube import KubeClient
 from pressplay.cluster.port import AlreadyExists, NotFound, Object
+from pressplay.server import standing
 from pressplay.server.standing import NAMESPACE, Address
 
 PIPELINE = "implementation-dag"
@@ -140,10 +141,10 @@ def _workflow(name: str, *, subject: Subject, agent: AgentChoice) -> Object:
 def _provide_agent(kube: KubeClient, run: str, agent: AgentChoice) -> None:
     """The agent's program and script, as a ConfigMap that only this run's agent pods mount."""
     if agent.files:
-        kube.apply(_config_map(f"agent-{run}", agent.files))
+        kube.apply(standing.config_map(f"agent-{run}", agent.files))
     if agent.programs:
         data = {names.cut(str(p).strip("/").replace("/", ".")): str(p) for p in agent.programs}
-        kube.apply(_config_map("agent-programs", data))
+        kube.apply(standing.config_map("agent-programs", data))
     if agent.key:
         model_keys.put(kube, agent.key)
     else:
@@ -155,12 +156,3 @@ def _owned_by(workflow: Object) -> Object:
     owner = {key: workflow[key] for key in ("apiVersion", "kind")}
     owner |= {key: workflow["metadata"][key] for key in ("name", "uid")}
     return {"metadata": {"ownerReferences": [owner]}}
-
-
-def _config_map(name: str, data: Mapping[str, str]) -> Object:
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "data": dict(data),
-    }

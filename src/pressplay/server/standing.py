@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from pressplay.base import files
 from pressplay.base.errors import Refused
@@ -45,6 +46,12 @@ class ForgeSettings:
     api_url: str
     apps: str
     approver: str = "qa-approver"
+
+
+def config_map(name: str, data: Mapping[str, str]) -> dict[str, Any]:
+    """A ConfigMap where everything that runs lives."""
+    metadata = {"name": name, "namespace": NAMESPACE}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": dict(data)}
 
 
 def default_state(environment: Mapping[str, str]) -> Path:

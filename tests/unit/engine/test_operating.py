@@ -157,8 +157,8 @@ async def test_a_value_that_holds_a_tag_stays_a_value_in_a_step_that_is_tried_ag
     inputs = {"parameters": [{"name": "v"}]}
     step = pod("a", retryStrategy={"limit": "1"}, inputs=inputs)
     step["container"]["args"] = ["{{inputs.parameters.v}}", "{{retries}}"]
-    task = {"name": "a", "template": "a"}
-    task["arguments"] = {"parameters": [{"name": "v", "value": "{{workflow.parameters.v}}"}]}
+    given = {"parameters": [{"name": "v", "value": "{{workflow.parameters.v}}"}]}
+    task = {"name": "a", "template": "a", "arguments": given}
     main = {"name": "main", "dag": {"tasks": [task]}}
     bench.pods.answers["a"] = _failed()
     arguments = {"parameters": [{"name": "v", "value": held}]}
