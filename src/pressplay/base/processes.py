@@ -8,12 +8,14 @@ that the event loop starts no thread for it.
 
 from __future__ import annotations
 
+import functools
 import os
 import selectors
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -291,6 +293,7 @@ def _start(
     inherit: Sequence[int],
     streams: int | None,
 ) -> Child:
+    _keep_what_was_left_open()
     own = ((os.POSIX_SPAWN_DUP2, streams, number) for number in (0, 1) if streams is not None)
     actions = [
         (os.POSIX_SPAWN_OPEN, 1, str(output), _APPEND, 0o600),
@@ -308,6 +311,18 @@ def _start(
         setsigdef=[signal.SIGPIPE, signal.SIGINT],
     )
     return Child(pid=pid, pidfd=os.pidfd_open(pid))
+
+
+@functools.cache
+def _keep_what_was_left_open() -> None:
+    """No child gets what whoever started us left open, such as the pipes of `make`.
+
+    All that Python opens itself stays with it (PEP 446), so that once is enough.
+    """
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - numbers, not paths
+        if int(name) > 2:
+            with suppress(OSError):
+                os.set_inheritable(int(name), False)  # noqa: FBT003 - its only form
 
 
 def _start_in(

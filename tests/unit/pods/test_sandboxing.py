@@ -8,6 +8,8 @@ import os
 import re
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -367,3 +369,26 @@ def test_an_installed_bubblewrap_is_taken_where_the_package_has_none(
     monkeypatch.setenv("PATH", str(tmp_path))
     without_package(monkeypatch)
     assert isinstance(sandboxing.detect(), Bubblewrap)
+
+
+SPAWNING = """
+import sys
+from pathlib import Path
+from pressplay.base import processes
+child = processes.spawn(["ls", "/proc/self/fd"], env={"PATH": "/usr/bin:/bin"}, output=Path(sys.argv[1]))
+child.reap()
+"""  # noqa: E501 - it is one program
+
+
+def test_what_our_own_starter_left_open_goes_to_no_child(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    try:
+        subprocess.run(
+            [sys.executable, "-c", SPAWNING, str(tmp_path / "said")],
+            pass_fds=(reading, writing),
+            check=True,
+        )
+    finally:
+        os.close(reading)
+        os.close(writing)
+    assert (tmp_path / "said").read_text().split() == ["0", "1", "2", "3"]
