@@ -127,21 +127,6 @@ def fetch_commit(
         )
 
 
-def remote_head(directory: Path, *, url: str, branch: str, auth: Secret | None = None) -> str:
-    """The commit that a branch of the remote points to; empty where there is no such branch."""
-    wanted = f"refs/heads/{parameters.check('ref', branch)}"
-    finished = plumbing.call(
-        directory, "ls-remote", "--quiet", "--", url, wanted, url=url, auth=auth
-    )
-    if not finished.ok:
-        raise plumbing.failure(finished, f"The branches of {url} cannot be read")
-    for line in finished.text().splitlines():
-        sha, _, name = line.partition("\t")
-        if name == wanted:
-            return sha
-    return ""
-
-
 def push(directory: Path, *, url: str, sha: str, branch: str, auth: Secret | None = None) -> bool:
     """Move one branch forward to `sha`; False where that would not be a fast-forward.
 

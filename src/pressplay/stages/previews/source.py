@@ -27,11 +27,18 @@ def run(env: StageEnvironment) -> Outcome:
         clone = Path(folder) / "clone.git"
         git.fetch_commit(clone, url=url, sha=sha, ref=ref, auth=token, depth=1)
         left_out = git.export_tree(clone, sha, env.out / "source")
-        tip = git.remote_head(clone, url=url, branch=ref, auth=token) if ref else sha
+    tip = _tip(env, owner, repo, ref=ref) if ref else sha
     rules = recorded.read_policy(env.inputs / recorded.FILE)
     env.write_output("build", str(recorded.has_build(rules)).lower())
     env.log("source_exported", repository=f"{owner}/{repo}", sha=sha, links_left_out=len(left_out))
     return Outcome(reason=_moved(ref, sha=sha, tip=tip))
+
+
+def _tip(env: StageEnvironment, owner: str, repo: str, *, ref: str) -> str:
+    """The commit that a branch points to by now; empty where there is no such branch."""
+    with connections.open_forge(env) as forge:
+        branch = forge.branch(owner, repo, ref)
+    return branch.sha if branch else ""
 
 
 def _moved(ref: str, *, sha: str, tip: str) -> str:
