@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from pressplay.base.errors import Refused
 
@@ -58,20 +59,22 @@ def run(
     *,
     env: Mapping[str, str],
     cwd: Path | None = None,
-    stdin: bytes = b"",
+    stdin: bytes | BinaryIO = b"",
     timeout_s: float = 120.0,
 ) -> Finished:
     """Run `command` to its end, with `env` as its whole environment.
 
+    Its input is `stdin`: what is given, or the rest of an open file that has no buffer.
     When time runs out, its whole process group is killed. Raises Refused if there is no such
     program.
     """
+    given = stdin if isinstance(stdin, bytes) else None
     try:
         process = subprocess.Popen(
             [str(part) for part in command],
             env=dict(env),
             cwd=cwd,
-            stdin=subprocess.PIPE,
+            stdin=subprocess.PIPE if isinstance(stdin, bytes) else stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
@@ -81,7 +84,7 @@ def run(
             f"Program not found: {command[0]}; install it or put it on PATH ({error})"
         ) from error
     try:
-        stdout, stderr = process.communicate(stdin, timeout=timeout_s)
+        stdout, stderr = process.communicate(given, timeout=timeout_s)
     except subprocess.TimeoutExpired:
         _kill_group(process.pid, signal.SIGKILL)
         stdout, stderr = process.communicate()

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from pressplay.base.errors import Refused
 from pressplay.stages import git, plumbing
 
 FOREIGN_LIMIT = 256 * 1024 * 1024
-"""Largest bundle of an agent's commits, in bytes: it is read into memory."""
+"""Largest bundle of an agent's commits, in bytes."""
 
 HEADER_LIMIT = 64 * 1024
 
@@ -50,13 +51,16 @@ def write(
 
 
 def take(directory: Path, bundle: Path) -> dict[str, str]:
-    """Take in a bundle of ours; name to commit. Raises Refused for what is none."""
+    """Take in a bundle of ours, which rests on nothing; name to commit. Raises Refused."""
     git.init(directory)
-    finished = plumbing.call(directory, "bundle", "unbundle", str(bundle.absolute()))
+    with bundle.open("rb", buffering=0) as reader:
+        tips, prerequisites = _read_header(_skip_header(reader, bundle.name), bundle.name)
+        if prerequisites:
+            raise Refused(f"Bundle {bundle.name} is not usable: it rests on commits of others")
+        finished = plumbing.call(directory, "index-pack", "--stdin", stdin=reader)
     if not finished.ok:
         raise plumbing.failure(finished, f"Bundle {bundle.name} is not usable")
-    pairs = (line.split(" ", 1) for line in finished.text().splitlines())
-    return {name.removeprefix(_PREFIX): sha for sha, name in pairs}
+    return tips
 
 
 def take_foreign(directory: Path, bundle: Path) -> dict[str, str]:
@@ -66,11 +70,11 @@ def take_foreign(directory: Path, bundle: Path) -> dict[str, str]:
     """
     if bundle.stat().st_size > FOREIGN_LIMIT:
         raise Refused(f"Bundle {bundle.name} is larger than {FOREIGN_LIMIT >> 20} MiB")
-    header, pack = _split(bundle)
-    tips, prerequisites = _read_header(header, bundle.name)
-    finished = plumbing.call(
-        directory, "index-pack", "--stdin", "--fix-thin", "--strict", stdin=pack
-    )
+    with bundle.open("rb", buffering=0) as reader:
+        tips, prerequisites = _read_header(_skip_header(reader, bundle.name), bundle.name)
+        finished = plumbing.call(
+            directory, "index-pack", "--stdin", "--fix-thin", "--strict", stdin=reader
+        )
     missing = git.missing_commits(directory, [*prerequisites, *tips.values()])
     for sha in prerequisites:
         if sha in missing:
@@ -83,12 +87,14 @@ def take_foreign(directory: Path, bundle: Path) -> dict[str, str]:
     return tips
 
 
-def _split(bundle: Path) -> tuple[bytes, bytes]:
-    data = bundle.read_bytes()
-    end = data.find(b"\n\n", 0, HEADER_LIMIT)
+def _skip_header(reader: BinaryIO, name: str) -> bytes:
+    """The lines between signature and pack; the reader then stands where the pack begins."""
+    data = reader.read(HEADER_LIMIT)
+    end = data.find(b"\n\n")
     if not data.startswith(_SIGNATURE) or end < 0:
-        raise Refused(f"{bundle.name} is no bundle of ours")
-    return data[len(_SIGNATURE) : end], data[end + 2 :]
+        raise Refused(f"{name} is no bundle of ours")
+    reader.seek(end + 2)
+    return data[len(_SIGNATURE) : end]
 
 
 def _read_header(header: bytes, name: str) -> tuple[dict[str, str], list[str]]:

@@ -10,7 +10,7 @@ import functools
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from pressplay.stages import extracting, plumbing
 
 _SHA = re.compile(r"[0-9a-f]{40}")
 _HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
-_LINK = b"120000"
 _REMEMBERED = 512
 
 
@@ -305,13 +304,24 @@ def export_tree(directory: Path, sha: str, target: Path) -> tuple[str, ...]:
         raise Refused(f"Folder {target} is not empty; export into a new one")
     with tempfile.TemporaryDirectory(dir=directory) as folder:
         more = {"GIT_INDEX_FILE": str(Path(folder) / "index"), "GIT_WORK_TREE": str(target)}
-        found = plumbing.call(directory, "read-tree", sha, more=more)
+        # Into an empty index, and at once into the folder; git refuses what no checkout may have.
+        found = plumbing.call(directory, "read-tree", "--reset", "-u", sha, more=more)
         if not found.ok:
             raise plumbing.failure(found, "The tree cannot be checked out")
-        listed = plumbing.must(directory, "ls-files", "--stage", "-z", more=more).stdout
-        plumbing.must(directory, "checkout-index", "--all", "--quiet", more=more)
-    links = [entry.partition(b"\t")[2] for entry in listed.split(b"\0") if entry[:6] == _LINK]
-    return extracting.remove_leading_out(target, [os.fsdecode(name) for name in links])
+    return extracting.remove_leading_out(target, list(_links(target)))
+
+
+def _links(folder: Path) -> Iterator[str]:
+    """The symbolic links beneath a folder, by their path in it."""
+    inside = [""]
+    while inside:
+        here = inside.pop()
+        with os.scandir(folder / here) as entries:
+            for entry in entries:
+                if entry.is_symlink():
+                    yield here + entry.name
+                elif entry.is_dir():
+                    inside.append(f"{here}{entry.name}/")
 
 
 def snapshot(directory: Path, worktree: Path, *, on: str, keep: Sequence[str] = ()) -> str:

@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from pressplay.base import processes, redaction
@@ -81,7 +82,7 @@ def must(
 def call(
     directory: Path,
     *arguments: str,
-    stdin: bytes = b"",
+    stdin: bytes | BinaryIO = b"",
     url: str = "",
     auth: Secret | None = None,
     more: Mapping[str, str] | None = None,

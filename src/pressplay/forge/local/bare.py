@@ -20,8 +20,6 @@ from pressplay.forge.local import ref_files
 _SETTINGS = {
     "safe.directory": "*",
     "core.hooksPath": "/dev/null",
-    "http.receivepack": "true",
-    "http.getanyfile": "false",
     "uploadpack.allowReachableSHA1InWant": "true",
     "receive.fsckObjects": "true",
     # A collection in the background would outlive the push, and the folder of a test.
@@ -114,8 +112,6 @@ class BareRepositories:
             raise Refused(f"Program not found: git is not on PATH {search_path}; install it")
         self.git = git
         self._search_path = search_path
-        own = processes.run([git, "--exec-path"], env={"PATH": search_path}).text().strip()
-        self.http_backend = Path(own) / "git-http-backend"
         self._repositories = directory / "repositories"
         self._home = directory / "home"
         self._repositories.mkdir(parents=True, exist_ok=True)

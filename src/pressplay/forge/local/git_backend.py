@@ -1,9 +1,10 @@
-"""Smart HTTP for git, spoken by git's own `http-backend`.
+"""Smart HTTP for git, spoken by git's own `upload-pack` and `receive-pack`.
 
-The double adds what a forge adds: who may read, who may write, and that an App's push creates a
-branch or moves one forward and does nothing else. The refs of a push stand at the start of its
-body, so that is judged before git starts; what needs the pushed commits (is it a fast-forward?)
-git decides itself, by configuration.
+What stands around them is gitprotocol-http's; git's `http-backend` would do it in two more
+processes for each fetch and push. The double adds what a forge adds: who may read, who may write,
+and that an App's push creates a branch or moves one forward and does nothing else. The refs of a
+push stand at the start of its body, so that is judged before git starts; what needs the pushed
+commits (is it a fast-forward?) git decides itself, by configuration.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from pressplay.base import processes
 from pressplay.base.errors import Refused
-from pressplay.forge.local import cgi, looking, pkt_lines
+from pressplay.forge.local import looking, pkt_lines
 from pressplay.forge.local.actors import Actor, App, Installation
 from pressplay.forge.local.answers import ProblemError, not_found
 from pressplay.forge.local.asking import Hub
@@ -39,6 +40,8 @@ LONGEST_COMMANDS = 1024 * 1024
 TIMEOUT_S = 600.0
 _CHUNK = 1024 * 1024
 _PROTOCOL = re.compile(r"version=[0-9]")
+_NEWEST = "version=2"
+"""In which the list of refs needs no introduction."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,9 @@ class GitBackend:
                 raise not_found()
             if not actor.may("contents", level):
                 raise ProblemError(403, f"This token lacks contents:{level} on {row.full_name}")
+        wanted = f"application/x-{service}-request"
+        if path == service and request.headers.get("content-type") != wanted:
+            raise ProblemError(415, f"The body must be {wanted}")
         return _Exchange(request, actor, row, service=service, path=path, folder=folder)
 
     async def _answer(self, exchange: _Exchange) -> Response:
@@ -116,7 +122,7 @@ class GitBackend:
             judge = Judge(self._hub, exchange.row, exchange.actor)
             refusal = judge.refusal(push)
             if refusal is not None:
-                return Response(refusal, media_type=f"application/x-{PUSH}-result")
+                return _response(exchange, "result", refusal)
             response = await self._run(exchange, settings=judge.settings(push))
             await looking.look(self._hub, exchange.row, by=exchange.actor.login)
             return response
@@ -124,38 +130,35 @@ class GitBackend:
     async def _run(
         self, exchange: _Exchange, *, settings: Mapping[str, str] | None = None
     ) -> Response:
+        is_listing = exchange.path == "info/refs"
+        variables = self._hub.git.environment(settings=settings)
+        protocol = exchange.request.headers.get("git-protocol", "")
+        if _PROTOCOL.fullmatch(protocol):
+            variables["GIT_PROTOCOL"] = protocol
         done = await asyncio.to_thread(
             processes.run_over_files,
-            [self._hub.git.http_backend],
-            env=self._environment(exchange, settings),
+            [
+                *(self._hub.git.git, exchange.service.removeprefix("git-"), "--stateless-rpc"),
+                *(["--http-backend-info-refs"] if is_listing else []),
+                self._hub.git.root / f"{exchange.row.id}.git",
+            ],
+            env=variables,
             source=exchange.source,
             target=exchange.target,
             timeout_s=TIMEOUT_S,
         )
-        head = cgi.read_head(exchange.target)
-        if done.timed_out or head is None:
-            raise ProblemError(500, f"git http-backend failed: {done.complaint()}")
-        return cgi.FileTail(exchange.target, head=head)
-
-    def _environment(
-        self, exchange: _Exchange, settings: Mapping[str, str] | None
-    ) -> dict[str, str]:
-        """The CGI variables that git's http-backend reads ("git-http-backend", ENVIRONMENT)."""
-        request = exchange.request
-        variables = self._hub.git.environment(settings=settings)
-        variables |= {
-            "GIT_PROJECT_ROOT": str(self._hub.git.root),
-            "GIT_HTTP_EXPORT_ALL": "1",
-            "PATH_INFO": f"/{exchange.row.id}.git/{exchange.path}",
-            "QUERY_STRING": f"service={exchange.service}" if exchange.path == "info/refs" else "",
-            "REQUEST_METHOD": request.method,
-            "CONTENT_TYPE": request.headers.get("content-type", ""),
-            "REMOTE_USER": exchange.actor.login,
-        }
-        protocol = request.headers.get("git-protocol", "")
-        if _PROTOCOL.fullmatch(protocol):
-            variables["GIT_PROTOCOL"] = protocol
-        return variables
+        size = exchange.target.stat().st_size
+        # What git has to say against a request stands in its output, for the other side's git.
+        if done.timed_out or not (done.ok or size):
+            raise ProblemError(500, f"{exchange.service} failed: {done.complaint()}")
+        if is_listing:
+            start = b"" if protocol == _NEWEST else pkt_lines.announcement(exchange.service)
+            return _response(exchange, "advertisement", start + exchange.target.read_bytes())
+        if size > _CHUNK:
+            return FileResponse(
+                exchange.target, media_type=f"application/x-{exchange.service}-result"
+            )
+        return _response(exchange, "result", exchange.target.read_bytes())
 
 
 class _Endpoint:
@@ -167,6 +170,15 @@ class _Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._backend.serve(self._path, scope=scope, receive=receive, send=send)
+
+
+def _response(exchange: _Exchange, kind: str, content: bytes) -> Response:
+    """An answer that nobody may keep: the next push makes it wrong."""
+    return Response(
+        content,
+        media_type=f"application/x-{exchange.service}-{kind}",
+        headers={"Cache-Control": "no-cache"},
+    )
 
 
 def _read_push(source: Path) -> pkt_lines.Push:

@@ -57,6 +57,11 @@ def read_push(start: bytes) -> Push:
     return Push(commands=tuple(commands), capabilities=capabilities)
 
 
+def announcement(service: str) -> bytes:
+    """What stands before the list of refs (gitprotocol-http, "Smart Server Response")."""
+    return _packet(f"# service={service}\n".encode()) + _FLUSH
+
+
 def refusal(push: Push, *, reason: str, message: str) -> bytes:
     """The body that makes git show `message` after `remote:` and each ref as rejected."""
     if "report-status" not in push.capabilities and "report-status-v2" not in push.capabilities:
