@@ -63,6 +63,12 @@ class Filesystem:
             outer = Filesystem(self.image, self.root, self.attachments[:index])
             yield attachment, *outer.locate(attachment.target)
 
+    def reaches_into_volumes(self, working_dir: str) -> bool:
+        """Whether something has to be made in a volume before the container can start."""
+        inside = any(anchor != self.root for _, anchor, _ in self.mount_points())
+        parts = any(attachment.inner for attachment in self.attachments)
+        return parts or inside or self.locate(working_dir)[0] != self.root
+
     def make_parts(self) -> None:
         """Make the parts of volumes that are to be mounted and not there. Raises Refused."""
         for attachment in self.attachments:

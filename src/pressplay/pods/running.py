@@ -6,6 +6,7 @@ import asyncio
 import functools
 import os
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from pressplay.pods.sandboxing import MARKER, Enclosure, Sandbox
 from pressplay.pods.sources import Sources
 from pressplay.pods.spares import Shape, Spares
 from pressplay.pods.spec import Pod
+from pressplay.pods.warm import Room
 
 _RESTART_S = 1.0
 _LONGEST_RESTART_S = 30.0
@@ -130,6 +132,7 @@ class PodRun:
         self._surroundings = surroundings
         self._remove = remove
         self._programs: dict[str, Program] = {}
+        self._prepared: dict[str, tuple[Enclosure, Room]] = {}
         self._results: dict[str, ContainerResult] = {}
         self._is_running = False
         self._is_stopping = False
@@ -153,6 +156,7 @@ class PodRun:
         except Refused as error:
             message = str(error)
         finally:
+            await self._leave_prepared()
             self._over.set()
         return PodResult(not message, message, dict(self._results))
 
@@ -208,7 +212,9 @@ class PodRun:
         """
         for program in self._programs.values():
             program.kill()
-        self._remove(self._folder, may_keep=not self._programs)
+        for _, room in self._prepared.values():
+            room.around.kill()
+        self._remove(self._folder, may_keep=not self._programs and not self._prepared)
 
     async def _fill(self) -> None:
         if not self._folder.has_copies:
@@ -226,7 +232,7 @@ class PodRun:
         for container in self.pod.init_containers:
             if self._is_stopping:
                 break
-            result = await self._run_container(container)
+            result = await self._run_container(container, next_ones=self._after(container))
             if result.exit_code:
                 return _failure(container, result)
         return "stopped before its containers started" if self._is_stopping else ""
@@ -280,7 +286,14 @@ class PodRun:
             for program in self._programs.values():
                 program.kill()
 
-    async def _run_container(self, container: Container) -> ContainerResult:
+    def _after(self, container: Container) -> Collection[Container]:
+        """What starts when an init container has ended."""
+        following = self.pod.init_containers[self.pod.init_containers.index(container) + 1 :]
+        return following[:1] or (*self.pod.sidecars, *self.pod.containers)
+
+    async def _run_container(
+        self, container: Container, *, next_ones: Collection[Container] = ()
+    ) -> ContainerResult:
         started_at = self._surroundings.clock.now()
         try:
             program = self._start(container)
@@ -288,6 +301,7 @@ class PodRun:
             self._note(container, str(error))
             ended = Ended(commands.NOT_FOUND, str(error))
         else:
+            self._prepare(next_ones)
             ended = await self._until_ended(container.name, program)
         finished_at = self._surroundings.clock.now()
         message = ended.message
@@ -309,7 +323,34 @@ class PodRun:
         del self._programs[name]
         return ended
 
+    def _prepare(self, containers: Iterable[Container]) -> None:
+        """Build the sandboxes of what comes next while there is time."""
+        for container in containers:
+            # What is in the way is said when the container is to start, not before.
+            with suppress(Refused, OSError):
+                enclosure = self._enclosure(container)
+                if enclosure.filesystem.reaches_into_volumes(enclosure.working_dir):
+                    # What runs now may be about to make that place itself.
+                    continue
+                log = self.log_path(container.name)
+                room = self._surroundings.sandbox.prepare(enclosure, output=log)
+                if room is not None:
+                    self._prepared[container.name] = enclosure, room
+
+    async def _leave_prepared(self) -> None:
+        while self._prepared:
+            _, (_, room) = self._prepared.popitem()
+            await room.leave()
+
     def _start(self, container: Container) -> Program:
+        enclosure, room = self._prepared.pop(container.name, (None, None))
+        return self._surroundings.sandbox.start(
+            enclosure or self._enclosure(container),
+            output=self.log_path(container.name),
+            room=room,
+        )
+
+    def _enclosure(self, container: Container) -> Enclosure:
         filesystem = self._filesystem(container.name)
         image = filesystem.image
         own = variables.environment(container, self.pod, self._surroundings.sources)
@@ -322,7 +363,7 @@ class PodRun:
             filesystem=filesystem,
             working_dir=container.working_dir,
         )
-        enclosure = Enclosure(
+        return Enclosure(
             filesystem=filesystem,
             folder=self._folder.path,
             hostname=self.pod.name[:_HOST_NAME_LENGTH] or "pod",
@@ -331,7 +372,6 @@ class PodRun:
             command=command,
             variables=own,
         )
-        return self._surroundings.sandbox.start(enclosure, output=self.log_path(container.name))
 
     def _last_words(self, container: Container) -> str:
         """The end of its log. Source of the length: Kubernetes, "Container Lifecycle"."""

@@ -25,7 +25,7 @@ from pressplay.pods.filesystems import Attachment, Filesystem
 from pressplay.pods.images import Image
 from pressplay.pods.programs import Bare, Enclosed, Program
 from pressplay.pods.spec import Network
-from pressplay.pods.warm import WAITING, Entered, ForkServer
+from pressplay.pods.warm import WAITING, Entered, ForkServer, Room
 
 MARKER = "PRESSPLAY_POD_DIR"
 """In the environment of every process of a pod: how a successor finds what was left over."""
@@ -71,11 +71,17 @@ class Sandbox(Protocol):
     is_tight: bool
     """Whether nothing of a container can be alive once it has ended."""
 
-    def start(self, enclosure: Enclosure, *, output: Path) -> Program:
+    def prepare(self, enclosure: Enclosure, *, output: Path) -> Room | None:
+        """Build all but the program itself, before it may start; None where that cannot be.
+
+        To be called as `start`, and followed by it with the same enclosure, or by `leave`.
+        """
+
+    def start(self, enclosure: Enclosure, *, output: Path, room: Room | None = None) -> Program:
         """Start the container's command, with all it prints appended to `output`.
 
-        To be called on the main thread: bubblewrap ends with the thread that started it. Raises
-        Refused where it cannot start.
+        `room` is what `prepare` answered. To be called on the main thread: bubblewrap ends with
+        the thread that started it. Raises Refused where it cannot start.
         """
 
 
@@ -94,26 +100,29 @@ class Bubblewrap:
         """From here on fork what `forks` serves, instead of starting it."""
         self._forks = forks
 
-    def start(self, enclosure: Enclosure, *, output: Path) -> Program:
-        enclosure.filesystem.make_parts()
-        enclosure.filesystem.make_mount_points()
-        enclosure.filesystem.make_working_dir(enclosure.working_dir)
+    def prepare(self, enclosure: Enclosure, *, output: Path) -> Room | None:
         image = enclosure.filesystem.image.name
-        if self._forks and self._forks.serves(image, enclosure.command, enclosure.variables):
-            return self._fork(self._forks, enclosure, output=output)
-        return self._start(enclosure, enclosure.command, output=output)
-
-    def _fork(self, forks: ForkServer, enclosure: Enclosure, *, output: Path) -> Program:
+        served = self._forks and self._forks.serves(image, enclosure.command, enclosure.variables)
+        if not served:
+            return None
+        _make_places(enclosure)
         door, inner = socket.socketpair()
         with inner:
             # What waits has no use for the variables, some of which are secret.
             bare = replace(enclosure, variables={})
             around = self._start(bare, WAITING, output=output, streams=inner.fileno())
+        return Room(around, door)
+
+    def start(self, enclosure: Enclosure, *, output: Path, room: Room | None = None) -> Program:
+        room = room or self.prepare(enclosure, output=output)
+        if room is None or self._forks is None:
+            _make_places(enclosure)
+            return self._start(enclosure, enclosure.command, output=output)
+        forks = self._forks
         return Entered(
-            around,
+            room,
             forks=forks,
             call=forks.call(enclosure.command, enclosure.environment, at=enclosure.working_dir),
-            door=door,
             output=output,
             otherwise=lambda: self._start(enclosure, enclosure.command, output=output),
         )
@@ -187,7 +196,10 @@ class Plain:
             "seccomp=unconfined) and restart." + (f" Reason: {reason}" if reason else "")
         )
 
-    def start(self, enclosure: Enclosure, *, output: Path) -> Program:
+    def prepare(self, enclosure: Enclosure, *, output: Path) -> Room | None:
+        return None
+
+    def start(self, enclosure: Enclosure, *, output: Path, room: Room | None = None) -> Program:
         filesystem = enclosure.filesystem
         filesystem.make_parts()
         _furnish(filesystem)
@@ -237,6 +249,12 @@ def _complaint_of(program: Path) -> str:
     except (Refused, OSError) as error:
         return str(error)
     return "" if tried.ok else tried.complaint() or "did not start"
+
+
+def _make_places(enclosure: Enclosure) -> None:
+    enclosure.filesystem.make_parts()
+    enclosure.filesystem.make_mount_points()
+    enclosure.filesystem.make_working_dir(enclosure.working_dir)
 
 
 def _image_options(image: Image) -> Iterator[str]:

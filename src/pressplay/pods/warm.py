@@ -108,32 +108,45 @@ class ForkServer:
         return self._is_ready
 
 
+@dataclass(frozen=True)
+class Room:
+    """A sandbox in which nothing runs yet but what waits behind `door`."""
+
+    around: Enclosed
+    door: socket.socket
+
+    async def leave(self) -> None:
+        """End it unused; back when nothing of it runs."""
+        self.door.close()
+        self.around.kill()
+        await self.around.ended()
+
+
 class Entered:
     """A fork in a sandbox. See `programs.Program`."""
 
     def __init__(
         self,
-        around: Enclosed,
+        room: Room,
         *,
         forks: ForkServer,
         call: Call,
-        door: socket.socket,
         output: Path,
         otherwise: Callable[[], Program],
     ) -> None:
-        """`around` is the sandbox with the waiting program behind `door`; both are owned here.
+        """`room` is owned here from now on.
 
         `otherwise` starts the program without a fork, for when there is none to be had.
         """
-        self._around = around
-        self._door = door
+        self._around = room.around
+        self._door = door = room.door
         self._otherwise = otherwise
         self._instead: Program | None = None
         self._said = b""
         self._is_killed = False
         self._report = -1
         with output.open("ab") as log, suppress(OSError):
-            self._report = forks.fork(call, monitor=around.pid, door=door, log=log.fileno())
+            self._report = forks.fork(call, monitor=room.around.pid, door=door, log=log.fileno())
             os.set_blocking(self._report, False)
 
     async def ended(self) -> Ended:

@@ -5,7 +5,8 @@ process loads them once, holds no secret, and forks for each stage; the child st
 sandbox that was built for it, gives up its rights, and only then learns what it is to do.
 
 What it is told (see pods.warm): one byte on its standard input, which is a socket, with four
-descriptors: the order as JSON, where to report, the door of the sandbox, the log.
+descriptors: the order as JSON, where to report, the door of the sandbox, the log. Forks that wait
+for an order are there before it comes, since to make one takes as long as what it does then.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import gc
 import importlib
 import json
 import os
+import select
 import signal
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -27,6 +30,9 @@ from pressplay.evidence import shapes
 from pressplay.stages import __main__ as stages
 
 DESCRIPTORS = 4
+WAITING = 2
+"""Forks that wait for an order: steps beside each other often start at the same moment."""
+
 _ALSO = (
     "pressplay.base.yaml_documents",
     "cryptography.hazmat.primitives.asymmetric.padding",
@@ -72,18 +78,51 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(fileno=0) as orders:
         orders.send(b"!")
-        while True:
-            message, descriptors, _, _ = socket.recv_fds(orders, 1, DESCRIPTORS)
-            if not message:
-                return
-            if os.fork() == 0:
-                _guard(tuple(descriptors))
-            for descriptor in descriptors:
-                os.close(descriptor)
+        _keep_waiting(orders)
+
+
+def _keep_waiting(orders: socket.socket) -> None:
+    """Replace each fork that took an order, until nobody is left to give one."""
+    poll = select.poll()
+    # Without a flag: what is told is only that the other side went away.
+    poll.register(orders, 0)
+    waiting: set[int] = set()
+    while True:
+        while len(waiting) < WAITING:
+            started = _fork(orders)
+            poll.register(started, 0)
+            waiting.add(started)
+        gone = {descriptor for descriptor, _ in poll.poll()}
+        if orders.fileno() in gone:
+            return
+        for descriptor in gone:
+            poll.unregister(descriptor)
+            waiting.remove(descriptor)
+            os.close(descriptor)
+
+
+def _fork(orders: socket.socket) -> int:
+    """A fork that waits for its order; answers what hangs up when it has one, or is gone."""
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        _wait(orders, writing)
+    os.close(writing)
+    return reading
+
+
+def _wait(orders: socket.socket, waiting: int) -> NoReturn:
+    """In the first child: take one order, and carry it out."""
+    descriptors: list[int] = []
+    with suppress(OSError):
+        _, descriptors, _, _ = socket.recv_fds(orders, 1, DESCRIPTORS)
+    if not descriptors:
+        os._exit(0)
+    os.close(waiting)
+    _guard(tuple(descriptors))
 
 
 def _guard(descriptors: tuple[int, ...]) -> NoReturn:
-    """In the first child: go into the sandbox, fork the stage there, report how it ended."""
+    """Go into the sandbox, fork the stage there, report how it ended."""
     order, report, door, log = descriptors
     code = _BUG
     try:

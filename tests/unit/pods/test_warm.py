@@ -7,7 +7,6 @@ import dataclasses
 import json
 import os
 import re
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -83,6 +82,17 @@ def create(tmp_path: Path) -> Iterator[Callable[[ForkServer | None], Run]]:
     yield build
     for runner in runners:
         runner.sweep()
+
+
+@pytest.fixture
+def turns(
+    tmp_path: Path, forks: ForkServer, create: Callable[[ForkServer | None], Run]
+) -> Callable[[spec.Pod], PodRun]:
+    """Creates pods that are given whole."""
+    del create  # it skips where there is no sandbox
+    host = images.host_image(etc_folder=tmp_path / "etc-turns")
+    named = {"pressplay/agent": dataclasses.replace(images.runner_image(host), name="agent")}
+    return _runner(tmp_path / "pods-turns", host=host, named=named, forks=forks).create
 
 
 def _runner(
@@ -260,6 +270,89 @@ async def test_a_large_environment_arrives_whole(
     assert (await run.run()).succeeded
 
 
+def _in_turn(*scripts: str, sub_path: str = "", working_dir: str = "/", uid: str = "1") -> spec.Pod:
+    """Stages with a volume in common: all but the last are init containers."""
+    containers = [
+        {
+            "name": f"c{number}",
+            "image": "pressplay/agent:0.1.0",
+            "command": [*PREFIX, "command"],
+            "env": [{"name": n, "value": v} for n, v in request("sh", "-c", script).items()],
+            "volumeMounts": [{"name": "shared", "mountPath": "/shared"}],
+        }
+        for number, script in enumerate(scripts)
+    ]
+    containers[-1]["volumeMounts"] = [
+        {"name": "shared", "mountPath": "/shared", "subPath": sub_path}
+    ]
+    containers[-1]["workingDir"] = working_dir
+    body = {
+        "initContainers": containers[:-1],
+        "containers": containers[-1:],
+        "volumes": [{"name": "shared", "emptyDir": {}}],
+    }
+    labels = {"pressplay.dev/network": "none"}
+    return spec.parse_pod(body, name="step-1", namespace="agents", uid=uid, labels=labels)
+
+
+async def test_the_next_sandbox_is_built_while_an_init_container_runs(
+    turns: Callable[[spec.Pod], PodRun],
+) -> None:
+    run = turns(_in_turn("sleep 61.5", "true"))
+    running = asyncio.ensure_future(run.run())
+    async with asyncio.timeout(60):
+        while not _processes("61.5"):
+            await asyncio.sleep(0.01)
+    assert list(run._prepared) == ["c1"]
+    _, room = run._prepared["c1"]
+    await run.stop(grace_s=20)
+    assert "stopped" in (await running).message or not (await running).succeeded
+    with pytest.raises(ProcessLookupError):
+        os.kill(room.around.pid, 0)
+
+
+async def test_what_init_containers_write_is_there_for_those_after_them(
+    turns: Callable[[spec.Pod], PodRun],
+) -> None:
+    run = turns(_in_turn("echo one > /shared/a", "cat /shared/a > /shared/b", "cat /shared/b"))
+    assert (await run.run()).succeeded
+    assert run.log_path("c2").read_text().startswith("one\n")
+
+
+@pytest.mark.parametrize("where", [{"sub_path": "made"}, {"working_dir": "/shared/made"}])
+async def test_nothing_is_made_in_a_volume_that_an_init_container_is_about_to_fill(
+    turns: Callable[[spec.Pod], PodRun], where: dict[str, str]
+) -> None:
+    run = turns(_in_turn("mkdir /shared/made", "true", **where))
+    assert (await run.run()).succeeded
+
+
+async def test_a_failed_init_container_leaves_nothing_of_what_was_built_for_the_next(
+    turns: Callable[[spec.Pod], PodRun],
+) -> None:
+    run = turns(_in_turn("exit 7", "echo never"))
+    result = await run.run()
+    assert result.containers.keys() == {"c0"}
+    assert run._prepared == {}
+    assert run.log_path("c1").read_text() == ""
+
+
+async def test_a_run_that_is_cancelled_leaves_what_was_built_too(
+    turns: Callable[[spec.Pod], PodRun],
+) -> None:
+    run = turns(_in_turn("sleep 61.75", "true"))
+    running = asyncio.ensure_future(run.run())
+    async with asyncio.timeout(60):
+        while not _processes("61.75"):
+            await asyncio.sleep(0.01)
+    _, room = run._prepared["c1"]
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    with pytest.raises(ProcessLookupError):
+        os.kill(room.around.pid, 0)
+
+
 async def test_without_its_server_a_stage_is_started_in_the_ordinary_way(
     create: Callable[[ForkServer | None], Run], tmp_path: Path
 ) -> None:
@@ -326,4 +419,3 @@ def test_the_server_ends_when_nobody_is_left_to_order(tmp_path: Path) -> None:
     assert child is not None
     assert os.waitpid(child.pid, 0) == (child.pid, 0)
     os.close(child.pidfd)
-    assert signal.SIGTERM  # nothing had to be sent
