@@ -62,6 +62,7 @@ class Change:
 class Record:
     """What a commit says about itself."""
 
+    sha: str
     author: Identity
     committer: Identity
     message: str
@@ -204,7 +205,7 @@ def commits(directory: Path, *, start: str, tip: str) -> tuple[str, ...]:
 
 
 @functools.lru_cache(_REMEMBERED)
-def line(directory: Path, *, start: str, tip: str) -> tuple[str, ...] | None:
+def line(directory: Path, *, start: str, tip: str) -> tuple[Record, ...] | None:
     """The commits that lead from `start` to `tip`, oldest first, each with one parent.
 
     None where they do not simply go on from `start`: a merge, or another history.
@@ -212,24 +213,20 @@ def line(directory: Path, *, start: str, tip: str) -> tuple[str, ...] | None:
     if start == tip:
         return ()
     said = plumbing.must(
-        directory, "rev-list", "--reverse", "--topo-order", "--parents", tip, f"^{start}"
+        directory,
+        *("log", "-z", "--reverse", "--topo-order", "--no-notes"),
+        *("--format=%P%x00%H%x00%an%x00%ae%x00%cn%x00%ce%x00%B", tip, f"^{start}"),
     )
-    found = [start]
-    for entry in said.text().splitlines():
-        sha, *parents = entry.split()
-        if parents != found[-1:]:
+    fields = iter(said.text().split("\0"))
+    found: list[Record] = []
+    before = start
+    for parents, sha, *people, message in zip(*[fields] * 7, strict=False):
+        if parents != before:
             return None
-        found.append(sha)
-    return tuple(found[1:]) if found[-1] == tip else None
-
-
-@functools.lru_cache(_REMEMBERED)
-def record(directory: Path, sha: str) -> Record:
-    """Who made a commit, and its message."""
-    format_ = "--format=%an%n%ae%n%cn%n%ce%n%B"
-    said = plumbing.must(directory, "show", "--no-patch", "--no-notes", format_, sha).text()
-    name, email, committer, committer_email, message = said.split("\n", 4)
-    return Record(Identity(name, email), Identity(committer, committer_email), message)
+        author, committer = Identity(*people[:2]), Identity(*people[2:])
+        found.append(Record(sha, author, committer, message))
+        before = sha
+    return tuple(found) if before == tip else None
 
 
 @functools.lru_cache(_REMEMBERED)

@@ -223,8 +223,7 @@ def _describe(publication: Publication) -> str:
     """One line a commit, newest last, for `commit.txt`."""
     directory, start = publication.directory, publication.context.head_sha
     lines = []
-    for sha in git.line(directory, start=start, tip=publication.tip) or ():
-        record = git.record(directory, sha)
+    for record in git.line(directory, start=start, tip=publication.tip) or ():
         subject = tasks.one_line(record.message.partition("\n")[0], limit=200)
-        lines.append(f"{sha} {record.author.name} <{record.author.email}> {subject}\n")
+        lines.append(f"{record.sha} {record.author.name} <{record.author.email}> {subject}\n")
     return "".join(lines)

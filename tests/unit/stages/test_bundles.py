@@ -38,9 +38,13 @@ def pair(own: Path, tmp_path: Path) -> tuple[str, str]:
     return base, head
 
 
+def shas(directory: Path, *, start: str, tip: str) -> list[str]:
+    return [record.sha for record in git.line(directory, start=start, tip=tip) or ()]
+
+
 def test_commits_travel_with_their_history(pair: tuple[str, str], tmp_path: Path) -> None:
     base, head = pair
-    assert git.line(tmp_path / "clean", start=base, tip=head) == (head,)
+    assert shas(tmp_path / "clean", start=base, tip=head) == [head]
 
 
 def test_only_what_is_new_travels_in_a_second_bundle(
@@ -50,7 +54,7 @@ def test_only_what_is_new_travels_in_a_second_bundle(
     work = commit(own, head, "work")
     bundles.write(own, tmp_path / "w.bundle", tips={"work": work}, without=[head])
     assert bundles.take_foreign(tmp_path / "clean", tmp_path / "w.bundle") == {"work": work}
-    assert git.line(tmp_path / "clean", start=head, tip=work) == (work,)
+    assert shas(tmp_path / "clean", start=head, tip=work) == [work]
 
 
 def test_what_is_written_is_a_bundle_to_git_itself(

@@ -155,8 +155,7 @@ def test_a_snapshot_ignores_hooks_filters_and_settings_of_the_tree(
         "new.txt": "A",
     }
     assert not (tmp_path / "pwned").exists()
-    record = git.record(directory, work)
-    assert (record.author, record.committer) == (ME, ME)
+    assert git.line(directory, start=sha, tip=work) == (git.Record(work, ME, ME, "m"),)
 
 
 def test_a_snapshot_of_an_unchanged_tree_is_the_commits_own(

@@ -34,6 +34,9 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 _RECALLED = 256
 """Answers about commits that are remembered; each may list a whole change."""
 
+_LARGEST_RECALLED = 256 * 1024
+"""Bytes of one such answer."""
+
 
 @dataclass(frozen=True)
 class FileChange:
@@ -183,14 +186,16 @@ class BareRepositories:
 
     async def is_ancestor(self, repository_id: int, *, old: str, new: str) -> bool:
         """Whether `new` contains `old`; both are full shas of commits that exist."""
-        asked = await self._ask(repository_id, "merge-base", "--is-ancestor", old, new)
+        asked = await self._recall(repository_id, "merge-base", "--is-ancestor", old, new)
         return asked.ok
 
     async def span(self, repository_id: int, *, base: str, head: str) -> Span:
         """Commits of `head` that `base` lacks, and their lines since the two parted."""
-        counted = await self._recall(repository_id, "rev-list", "--count", f"{base}..{head}")
-        listed = await self._recall(
-            repository_id, "diff", "--numstat", "-z", "--no-renames", f"{base}...{head}"
+        counted, listed = await asyncio.gather(
+            self._recall(repository_id, "rev-list", "--count", f"{base}..{head}"),
+            self._recall(
+                repository_id, "diff", "--numstat", "-z", "--no-renames", f"{base}...{head}"
+            ),
         )
         lines = (line for line in listed.text().split("\0") if line)
         return Span(
@@ -260,27 +265,30 @@ class BareRepositories:
         return tried.text().strip() if tried.ok else ""
 
     async def entries(self, repository_id: int, *, commit: str, path: str) -> list[Entry]:
-        """The names in the folder `path`, or the one entry that `path` itself is; empty if none."""
+        """The names in the folder `path`, or the one entry that `path` itself is; empty if none.
+
+        `commit` is a full sha.
+        """
         where = (f":(literal){path}",) if path else ()
-        found = await self._ask(repository_id, "ls-tree", "-z", "--full-tree", commit, *where)
+        found = await self._recall(repository_id, "ls-tree", "-z", "--full-tree", commit, *where)
         entries = [_entry(line) for line in found.text().split("\0") if line]
         if len(entries) == 1 and entries[0].kind == "tree" and entries[0].path == path:
-            inside = await self._ask(repository_id, "ls-tree", "-z", f"{commit}:{path}")
+            inside = await self._recall(repository_id, "ls-tree", "-z", f"{commit}:{path}")
             names = [_entry(line) for line in inside.text().split("\0") if line]
             return [Entry(it.kind, it.sha, f"{path}/{it.path}") for it in names]
         return entries
 
     async def blob(self, repository_id: int, sha: str) -> bytes:
         """The content of a blob that exists."""
-        return (await self._ask(repository_id, "cat-file", "blob", sha)).stdout
+        return (await self._recall(repository_id, "cat-file", "blob", sha)).stdout
 
     async def _recall(self, repository_id: int, *arguments: str) -> processes.Finished:
-        """`_ask` for what commits named by their sha say, which is the same for ever."""
+        """`_ask` for what objects named by their sha say, which is the same for ever."""
         question: tuple[int | str, ...] = (repository_id, *arguments)
         known = self._known.pop(question, None)
         if known is None:
             known = await self._ask(repository_id, *arguments)
-        if known.ok:
+        if known.ok and len(known.stdout) <= _LARGEST_RECALLED:
             self._known[question] = known
             if len(self._known) > _RECALLED:
                 del self._known[next(iter(self._known))]

@@ -12,7 +12,7 @@ from pathlib import Path
 from pressplay.base import redaction
 from pressplay.stages import git, handover
 from pressplay.stages.gates import rules
-from pressplay.stages.git import Change
+from pressplay.stages.git import Change, Record
 from pressplay.stages.handover import Context
 
 COMMITS_LIMIT = 200
@@ -34,20 +34,22 @@ def examine(directory: Path, *, context: Context, tip: str) -> tuple[str, ...]:
     if len(commits) > COMMITS_LIMIT:
         return (f"there are {len(commits)} commits; at most {COMMITS_LIMIT} are allowed",)
     reasons: dict[str, None] = {}
-    for parent, sha in zip((start, *commits), commits, strict=False):
-        for reason in _commit(directory, context, parent=parent, sha=sha):
+    parent = start
+    for record in commits:
+        for reason in _commit(directory, context, parent=parent, record=record):
             reasons[reason] = None
             if len(reasons) == REASONS_LIMIT:
                 return tuple(reasons)
+        parent = record.sha
     return tuple(reasons)
 
 
-def _commit(directory: Path, context: Context, *, parent: str, sha: str) -> Iterator[str]:
+def _commit(directory: Path, context: Context, *, parent: str, record: Record) -> Iterator[str]:
+    sha = record.sha
     changes = git.changes(directory, parent, sha)
     if len(changes) > PATHS_LIMIT:
         yield f"commit {sha[:10]} changes {len(changes)} files; at most {PATHS_LIMIT} are allowed"
         return
-    record = git.record(directory, sha)
     if {record.author, record.committer} != {context.identity}:
         yield f"commit {sha[:10]} is not by {context.identity.name}: its author was changed"
     yield from (reason for change in changes if (reason := rules.judge_path(change)))
