@@ -26,8 +26,10 @@ from typing import Any, NoReturn
 
 from pressplay.api import policy
 from pressplay.base import namespaces
+from pressplay.base.errors import PressplayError
 from pressplay.evidence import shapes
 from pressplay.stages import __main__ as stages
+from pressplay.stages import rehearsing
 
 DESCRIPTORS = 4
 WAITING = 2
@@ -72,6 +74,9 @@ def main() -> None:
     policy.schema()
     for name in shapes.NAMES:
         shapes.schema(name)
+    with suppress(PressplayError, OSError):
+        # A machine where this cannot be done has slower forks, and no other harm.
+        rehearsing.rehearse()
     gc.collect()
     # A collection in a child would touch, and so copy, all that it shares with us.
     gc.freeze()
