@@ -30,7 +30,7 @@ class Connection:
     def __init__(self, access: Access) -> None:
         url = access.url.rstrip("/")
         transport = httpx2.AsyncHTTPTransport(
-            verify=wire.tls(url, verify=access.verify),
+            verify=wire.verifying(url, verify=access.verify),
             trust_env=False,
             # Given back before our own server takes an idle connection for dead, after 5 s.
             limits=httpx2.Limits(max_connections=64, keepalive_expiry=4.0),

@@ -41,7 +41,7 @@ class KubeClient:
         self._client = httpx2.Client(
             base_url=url,
             headers={"accept": "application/json"} | shown,
-            verify=wire.tls(url, verify=verify),
+            verify=wire.verifying(url, verify=verify),
             timeout=wire.TIMEOUT_S,
             # Neither a proxy nor a netrc of the pod's environment has to do with the API server.
             trust_env=False,

@@ -5,14 +5,13 @@ Shared by the client (a token's calls) and by minting (an App's own calls).
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
 import httpx2
 
-from pressplay.base import redaction
+from pressplay.base import redaction, tls
 from pressplay.base.errors import Refused
 from pressplay.base.redaction import Secret
 from pressplay.forge import calls
@@ -89,14 +88,10 @@ class Session:
 
 
 def direct(url: str) -> httpx2.HTTPTransport:
-    """A connection to `url`, trusting for https what the machine trusts.
-
-    Reading those certificates takes 20 ms of every step's start. Plain http gets a context that
-    trusts nobody, so that no TLS could ever go unverified.
-    """
+    """A connection to `url`, trusting for https what the machine trusts."""
     if httpx2.URL(url).scheme == "https":
         return httpx2.HTTPTransport()
-    return httpx2.HTTPTransport(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    return httpx2.HTTPTransport(verify=tls.trusting_nobody())
 
 
 def json_of(response: httpx2.Response) -> Any:  # noqa: ANN401 - JSON enters here
