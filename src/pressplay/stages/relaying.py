@@ -28,7 +28,7 @@ START_S = 60.0
 SETTLING_S = 5.0
 """Seconds that the meter may need to notice that a client is gone."""
 
-_LOOK_AGAIN_S = 0.01
+_LOOK_AGAIN_S = 0.002
 _METER_LIMIT = 64 * 1024
 
 _BUNDLES = (
