@@ -38,6 +38,15 @@ def test_the_folder_that_rustc_names_is_the_toolchain(tmp_path: Path) -> None:
     assert found.missing() == ("cargo-clippy",)
 
 
+def test_a_compiler_that_stands_in_its_toolchain_is_not_asked(tmp_path: Path) -> None:
+    make_toolchain(tmp_path / "real")
+    (tmp_path / "real/lib/rustlib").mkdir(parents=True)
+    script(tmp_path / "real/bin/rustc", f"touch {tmp_path}/asked")
+    found = rust_programs.find(path=f"{tmp_path}/real/bin:/usr/bin:/bin", variables={})
+    assert found == RustPrograms((tmp_path / "real").resolve())
+    assert not (tmp_path / "asked").exists()
+
+
 @pytest.mark.parametrize("text", ["exit 1", "echo /nonexistent", "true"])
 def test_a_shim_without_a_toolchain_behind_it_counts_as_none(tmp_path: Path, text: str) -> None:
     script(tmp_path / "cargo", "exit 1")
