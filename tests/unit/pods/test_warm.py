@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from pressplay.pods.images import Image, Images
 from pressplay.pods.running import PodResult, PodRun, PodRunner
 from pressplay.pods.sandboxing import Bubblewrap
 from pressplay.pods.warm import ForkServer
+from pressplay.stages.forking import WAITING
 
 DETECTED = sandboxing.detect()
 PREFIX = ("python3", "-m", "pressplay.stages")
@@ -409,6 +411,30 @@ def _processes(argument: str) -> list[int]:
             if argument.encode() in said and b"sleep" in said[0]:
                 found.append(int(entry.name))
     return found
+
+
+async def test_forks_that_die_while_they_wait_are_replaced(
+    create: Callable[[ForkServer | None], Run], tmp_path: Path
+) -> None:
+    server = ForkServer(SERVER, prefix=PREFIX, images=frozenset({"agent"}), log=tmp_path / "log")
+    async with asyncio.timeout(60):
+        while not server.serves("agent", PREFIX, {}) or len(_forks_of(server)) < WAITING:
+            await asyncio.sleep(0.05)
+    before = _forks_of(server)
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    read = "print(open(f'/proc/{__import__(\"os\").getppid()}/cmdline').read().split(chr(0)))"
+    run = create(server)("command", env=request("python3", "-c", read))
+    assert (await run.run()).succeeded
+    assert "'pressplay.stages.forking'" in log(run)
+    assert not before & _forks_of(server)
+    server.close()
+
+
+def _forks_of(server: ForkServer) -> set[int]:
+    assert server._child is not None
+    pid = server._child.pid
+    return {int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
 
 
 def test_the_server_ends_when_nobody_is_left_to_order(tmp_path: Path) -> None:
