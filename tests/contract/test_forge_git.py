@@ -281,6 +281,34 @@ def test_of_two_pushes_to_one_branch_one_wins(
     assert _heads(checkouts[0])[BRANCH] == shas[pushed.index(True)]
 
 
+@pytest.mark.parametrize("version", ["0", "1", "2"])
+def test_every_version_of_the_protocol_is_spoken(
+    forge: ServedForge, filled_repo: str, clone: CloneRepo, version: str
+) -> None:
+    checkout = clone(filled_repo, token=forge.token(filled_repo))
+    sha = checkout.commit({"a": "1"})
+    speaking = ("-c", f"protocol.version={version}")
+
+    pushed = checkout.git(*speaking, "push", "origin", f"HEAD:refs/heads/{BRANCH}")
+    assert pushed.ok, pushed.complaint()
+    listed = checkout.git(*speaking, "ls-remote", "origin", BRANCH)
+    assert listed.text().split()[:1] == [sha]
+    fetched = checkout.git(*speaking, "fetch", "--refetch", "origin", sha)
+    assert fetched.ok, fetched.complaint()
+
+
+def test_large_fetch_passes_through(forge: ServedForge, filled_repo: str, clone: CloneRepo) -> None:
+    token = forge.token(filled_repo)
+    noise = "".join(format(number * 2654435761 % 2**64, "x") for number in range(400_000))
+    checkout = clone(filled_repo, token=token)
+    sha = checkout.commit({"noise": noise})
+    assert checkout.push(f"HEAD:refs/heads/{BRANCH}").ok
+
+    fetched = checkout.git("fetch", "--refetch", "origin", sha)
+
+    assert fetched.ok, fetched.complaint()
+
+
 def test_large_push_passes_through(forge: ServedForge, filled_repo: str, clone: CloneRepo) -> None:
     checkout = clone(filled_repo, token=forge.token(filled_repo))
     noise = "".join(format(number * 2654435761 % 2**64, "x") for number in range(400_000))
@@ -323,6 +351,19 @@ def test_body_that_cannot_be_unpacked_is_refused(
         _post(forge, filled_repo, content=b"no gzip at all", encoding=encoding).status_code
         == status
     )
+
+
+def test_body_of_another_kind_is_refused(forge: ServedForge, filled_repo: str) -> None:
+    answer = forge.http.post(
+        f"{forge.url}/{OWNER}/{filled_repo}.git/git-upload-pack",
+        content=b"0000",
+        headers={
+            "Authorization": f"Bearer {forge.token(filled_repo, contents='read').reveal()}",
+            "Content-Type": "text/plain",
+        },
+    )
+
+    assert answer.status_code == 415
 
 
 def test_dumb_protocol_is_not_spoken(forge: ServedForge, filled_repo: str) -> None:
