@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pressplay.base import files
 from pressplay.base.errors import Refused, Unavailable
 from pressplay.stages import relaying
 from pressplay.stages.environment import StageEnvironment
@@ -102,7 +103,8 @@ def test_package_clients_are_led_to_the_proxy_and_to_the_operators_settings(
 @pytest.fixture
 def meter(folder: Path) -> Callable[[object], None]:
     def write(value: object) -> None:
-        (folder / places.METER).write_text(json.dumps(value))
+        # As the meter itself does: a reader finds a whole record, or the one before.
+        files.write_atomically(folder / places.METER, json.dumps(value).encode())
 
     return write
 
