@@ -198,13 +198,6 @@ def merge_base(directory: Path, one: str, other: str) -> str:
 
 
 @functools.lru_cache(_REMEMBERED)
-def commits(directory: Path, *, start: str, tip: str) -> tuple[str, ...]:
-    """The commits that `tip` has and `start` has not, oldest first."""
-    said = plumbing.must(directory, "rev-list", "--reverse", "--topo-order", tip, f"^{start}")
-    return tuple(said.text().split())
-
-
-@functools.lru_cache(_REMEMBERED)
 def line(directory: Path, *, start: str, tip: str) -> tuple[Record, ...] | None:
     """The commits that lead from `start` to `tip`, oldest first, each with one parent.
 

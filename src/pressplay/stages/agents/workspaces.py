@@ -95,7 +95,7 @@ def collect(directory: Path, workspace: Path, *, context: Context, message: str)
 
 def bundle_work(directory: Path, target: Path, *, start: str, tip: str) -> tuple[str, ...]:
     """Write the commits between `start` and `tip` for the pods that follow; answers their ids."""
-    found = git.commits(directory, start=start, tip=tip)
+    found = tuple(record.sha for record in git.line(directory, start=start, tip=tip) or ())
     if found:
         bundles.write(directory, target, tips={handover.WORK: tip}, without=[start])
     return found

@@ -30,7 +30,8 @@ def judge(case: Case) -> tuple[str, ...]:
     for line in mended.findings.lines:
         case.env.log("finding", text=line)
     reasons = list(_complaints(mended.findings))
-    if len(git.commits(case.directory, start=context.head_sha, tip=case.tip)) > 1:
+    commits = git.line(case.directory, start=context.head_sha, tip=case.tip)
+    if commits is None or len(commits) > 1:
         reasons.insert(0, "the tools make one commit, and there are more")
     if not replayed:
         reasons.insert(0, "the commits are not what the tools themselves make of the head")
