@@ -24,7 +24,7 @@ def read_json(data: bytes | str, *, source: str) -> object:
     """
     try:
         text = data.decode() if isinstance(data, bytes) else data
-        value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
+        value = _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise Refused(f"{source} is not plain JSON: {error}") from error
     check_plain(value, source=source)
@@ -78,3 +78,7 @@ def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
+
+
+# Made once: to make a decoder takes longer than it takes to read a line of samples.
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_no_constant)

@@ -60,11 +60,13 @@ def run(
     env: Mapping[str, str],
     cwd: Path | None = None,
     stdin: bytes | BinaryIO = b"",
+    stdout: BinaryIO | None = None,
     timeout_s: float = 120.0,
 ) -> Finished:
     """Run `command` to its end, with `env` as its whole environment.
 
-    Its input is `stdin`: what is given, or the rest of an open file that has no buffer.
+    Its input is `stdin`: what is given, or the rest of an open file that has no buffer. Its output
+    is in the answer or, as it may be too large for memory, in such a file `stdout`.
     When time runs out, its whole process group is killed. Raises Refused if there is no such
     program.
     """
@@ -75,7 +77,7 @@ def run(
             env=dict(env),
             cwd=cwd,
             stdin=subprocess.PIPE if isinstance(stdin, bytes) else stdin,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE if stdout is None else stdout,
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
@@ -84,50 +86,16 @@ def run(
             f"Program not found: {command[0]}; install it or put it on PATH ({error})"
         ) from error
     try:
-        stdout, stderr = process.communicate(given, timeout=timeout_s)
+        printed, stderr = process.communicate(given, timeout=timeout_s)
     except subprocess.TimeoutExpired:
         _kill_group(process.pid, signal.SIGKILL)
-        stdout, stderr = process.communicate()
-        return Finished(None, stdout, stderr)
+        printed, stderr = process.communicate()
+        return Finished(None, printed or b"", stderr)
     except BaseException:
         _kill_group(process.pid, signal.SIGKILL)
         process.wait()
         raise
-    return Finished(process.returncode, stdout, stderr)
-
-
-def run_over_files(
-    command: Sequence[str | Path],
-    *,
-    env: Mapping[str, str],
-    source: Path,
-    target: Path,
-    timeout_s: float,
-) -> Finished:
-    """Run `command` with the file `source` as its input and `target`, made anew, as its output.
-
-    For what may be too large for memory: `stdout` of the answer is empty. Otherwise as `run`.
-    """
-    with source.open("rb") as reader, target.open("wb") as writer:
-        process = subprocess.Popen(
-            [str(part) for part in command],
-            env=dict(env),
-            stdin=reader,
-            stdout=writer,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        try:
-            _, stderr = process.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            _kill_group(process.pid, signal.SIGKILL)
-            _, stderr = process.communicate()
-            return Finished(None, b"", stderr)
-        except BaseException:
-            _kill_group(process.pid, signal.SIGKILL)
-            process.wait()
-            raise
-    return Finished(process.returncode, b"", stderr)
+    return Finished(process.returncode, printed or b"", stderr)
 
 
 def stream(

@@ -23,10 +23,13 @@ _SHAPES = re.compile(
     | AKIA[0-9A-Z]{16}
     | eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}
     | -----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----[\s\S]*?-----END[ ][A-Z ]*PRIVATE[ ]KEY-----
-    | (?<=://)[^/\s:@]+:[^/\s@]+(?=@)
     """,
     re.VERBOSE,
 )
+
+# User and password in a URL (RFC 3986, section 3.2.1). By itself, because each of these patterns
+# begins with a letter that `re` can search for, and an alternative of both would not.
+_CREDENTIALS = re.compile(r"://[^/\s:@]+:[^/\s@]+@")
 
 
 def redact(text: str, *, secrets: Iterable[str] = ()) -> str:
@@ -37,7 +40,7 @@ def redact(text: str, *, secrets: Iterable[str] = ()) -> str:
     for secret in secrets:
         if len(secret) >= 6:
             text = text.replace(secret, STARS)
-    return _SHAPES.sub(STARS, text)
+    return _SHAPES.sub(STARS, _CREDENTIALS.sub(f"://{STARS}@", text))
 
 
 def redact_value(value: object, *, secrets: Iterable[str] = ()) -> object:
@@ -60,7 +63,7 @@ def redact_value(value: object, *, secrets: Iterable[str] = ()) -> object:
 
 def has_secret(text: str) -> bool:
     """Whether `text` holds something with the shape of a secret."""
-    return _SHAPES.search(text) is not None
+    return any(pattern.search(text) for pattern in (_SHAPES, _CREDENTIALS))
 
 
 class Secret:

@@ -111,7 +111,12 @@ def _clean(path: str, content: bytes, secrets: Sequence[str]) -> bytes:
 
 
 def _clean_json(text: str, secrets: Sequence[str], *, indent: int | None) -> str:
-    """String by string, so that it stays JSON, and what escapes had hidden is seen."""
+    """String by string, so that it stays JSON, and what escapes had hidden is seen.
+
+    A text without an escape hides nothing: where it is clean as it stands, each string in it is.
+    """
+    if "\\" not in text and redaction.redact(text, secrets=secrets) == text:
+        return text
     try:
         value = json.loads(text)
         cleaned = redaction.redact_value(value, secrets=secrets)

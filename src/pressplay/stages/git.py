@@ -10,7 +10,7 @@ import functools
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,12 +146,6 @@ def push(directory: Path, *, url: str, sha: str, branch: str, auth: Secret | Non
 
 
 # Writing.
-
-
-def set_refs(directory: Path, refs: Mapping[str, str]) -> None:
-    """Let each full ref name point to its commit."""
-    lines = "".join(f"update {name} {sha}\n" for name, sha in refs.items())
-    plumbing.must(directory, "update-ref", "--stdin", stdin=lines.encode())
 
 
 def borrow(directory: Path, objects: Path) -> None:

@@ -83,6 +83,7 @@ def call(
     directory: Path,
     *arguments: str,
     stdin: bytes | BinaryIO = b"",
+    stdout: BinaryIO | None = None,
     url: str = "",
     auth: Secret | None = None,
     more: Mapping[str, str] | None = None,
@@ -91,13 +92,14 @@ def call(
     """Run git on our own git directory.
 
     `url` is the one remote (or bundle) that it may speak to, `auth` the token for it, `more`
-    further environment.
+    further environment; `stdin` and `stdout` as in `processes.run`.
     """
     return processes.run(
         [_program(), f"--git-dir={directory.absolute()}", *arguments],
         env={**_environment(url=url, auth=auth), **(more or {})},
         cwd=cwd or directory,
         stdin=stdin,
+        stdout=stdout,
         timeout_s=NETWORK_S if url else LOCAL_S,
     )
 

@@ -31,6 +31,10 @@ _SETTINGS = {
 _WRITERS = ("AUTHOR", "COMMITTER")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
+_NAMED = ("rev-parse", "--verify", "--quiet")
+_FULL = 40
+"""Digits of a sha that is not cut."""
+
 _RECALLED = 256
 """Answers about commits that are remembered; each may list a whole change."""
 
@@ -158,22 +162,25 @@ class BareRepositories:
 
     async def commit(self, repository_id: int, name: str) -> str:
         """The full sha of the commit that a branch, tag or sha names; empty if none."""
-        if "\0" in name or "\n" in name:
+        branches = await self.heads(repository_id)
+        if name in branches:
+            return branches[name]
+        folder = self._folder(repository_id)
+        if name in ref_files.read(folder, below="refs/tags"):
+            found = await self._ask(repository_id, *_NAMED, f"refs/tags/{name}^{{commit}}")
+        elif len(name) == _FULL and _is_hex(name):
+            found = await self._recall(repository_id, *_NAMED, f"{name}^{{commit}}")
+        elif _is_hex(name):
+            # A part of a sha may be that of two, one day.
+            found = await self._ask(repository_id, *_NAMED, f"{name}^{{commit}}")
+        else:
             return ""
-        wanted = [f"refs/heads/{name}", f"refs/tags/{name}", *([name] if _is_hex(name) else [])]
-        asked = "".join(f"{revision}^{{commit}}\n" for revision in wanted)
-        found = await self._ask(
-            repository_id,
-            *("cat-file", "--batch-check=%(objectname) %(objecttype)"),
-            stdin=asked.encode(),
-        )
-        answers = (line.split(" ") for line in found.text().splitlines())
-        return next((each[0] for each in answers if each[1:] == ["commit"]), "")
+        return found.text().strip() if found.ok else ""
 
     async def read_commit(self, repository_id: int, sha: str) -> Commit:
         """What is written in a commit that exists."""
         wanted = "--format=%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%T%x00%P%x00%B"
-        shown = await self._ask(repository_id, "show", "--no-patch", wanted, sha)
+        shown = await self._recall(repository_id, "show", "--no-patch", wanted, sha)
         parts = shown.text().rstrip("\n").split("\0", 8)
         return Commit(
             sha=sha,
@@ -186,6 +193,8 @@ class BareRepositories:
 
     async def is_ancestor(self, repository_id: int, *, old: str, new: str) -> bool:
         """Whether `new` contains `old`; both are full shas of commits that exist."""
+        if old == new:
+            return True
         asked = await self._recall(repository_id, "merge-base", "--is-ancestor", old, new)
         return asked.ok
 
@@ -320,7 +329,7 @@ class BareRepositories:
 
 
 def _is_hex(name: str) -> bool:
-    return 7 <= len(name) <= 40 and all(letter in "0123456789abcdef" for letter in name)
+    return 7 <= len(name) <= _FULL and all(letter in "0123456789abcdef" for letter in name)
 
 
 def _change(line: str) -> FileChange:

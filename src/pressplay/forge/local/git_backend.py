@@ -63,6 +63,19 @@ class _Exchange:
     def target(self) -> Path:
         return self.folder / "out"
 
+    @property
+    def protocol(self) -> str:
+        return self.request.headers.get("git-protocol", "")
+
+    @property
+    def is_listing(self) -> bool:
+        return self.path == "info/refs"
+
+    @property
+    def is_greeting(self) -> bool:
+        """Whether only capabilities are asked for: in version 2, refs are listed by a command."""
+        return self.is_listing and self.service == FETCH and self.protocol == _NEWEST
+
 
 class GitBackend:
     """Serves `/{owner}/{repo}.git/…`; bodies pass through files in `directory`/transfers."""
@@ -71,6 +84,7 @@ class GitBackend:
         self._hub = hub
         self._transfers = directory / "transfers"
         self._pushing: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._greeting = b""
         shutil.rmtree(self._transfers, ignore_errors=True)
         self._transfers.mkdir(parents=True)
 
@@ -114,6 +128,10 @@ class GitBackend:
         return _Exchange(request, actor, row, service=service, path=path, folder=folder)
 
     async def _answer(self, exchange: _Exchange) -> Response:
+        if exchange.is_greeting:
+            # What git can do, and nothing of the repository (gitprotocol-v2): asked for once.
+            self._greeting = self._greeting or bytes((await self._run(exchange)).body)
+            return _response(exchange, "advertisement", self._greeting)
         if exchange.path != PUSH:
             return await self._run(exchange)
         # git's own locks keep refs whole; one push at a time also tells who moved which branch.
@@ -130,29 +148,33 @@ class GitBackend:
     async def _run(
         self, exchange: _Exchange, *, settings: Mapping[str, str] | None = None
     ) -> Response:
-        is_listing = exchange.path == "info/refs"
         variables = self._hub.git.environment(settings=settings)
-        protocol = exchange.request.headers.get("git-protocol", "")
-        if _PROTOCOL.fullmatch(protocol):
-            variables["GIT_PROTOCOL"] = protocol
-        done = await asyncio.to_thread(
-            processes.run_over_files,
-            [
-                *(self._hub.git.git, exchange.service.removeprefix("git-"), "--stateless-rpc"),
-                *(["--http-backend-info-refs"] if is_listing else []),
-                self._hub.git.root / f"{exchange.row.id}.git",
-            ],
-            env=variables,
-            source=exchange.source,
-            target=exchange.target,
-            timeout_s=TIMEOUT_S,
-        )
+        if _PROTOCOL.fullmatch(exchange.protocol):
+            variables["GIT_PROTOCOL"] = exchange.protocol
+        command: list[str | Path] = [
+            *(self._hub.git.git, exchange.service.removeprefix("git-"), "--stateless-rpc"),
+            *(["--http-backend-info-refs"] if exchange.is_listing else []),
+            self._hub.git.root / f"{exchange.row.id}.git",
+        ]
+        with (
+            exchange.source.open("rb", buffering=0) as reader,
+            exchange.target.open("wb", buffering=0) as writer,
+        ):
+            done = await asyncio.to_thread(
+                processes.run,
+                command,
+                env=variables,
+                stdin=reader,
+                stdout=writer,
+                timeout_s=TIMEOUT_S,
+            )
         size = exchange.target.stat().st_size
         # What git has to say against a request stands in its output, for the other side's git.
         if done.timed_out or not (done.ok or size):
             raise ProblemError(500, f"{exchange.service} failed: {done.complaint()}")
-        if is_listing:
-            start = b"" if protocol == _NEWEST else pkt_lines.announcement(exchange.service)
+        if exchange.is_listing:
+            has_begun = exchange.protocol == _NEWEST
+            start = b"" if has_begun else pkt_lines.announcement(exchange.service)
             return _response(exchange, "advertisement", start + exchange.target.read_bytes())
         if size > _CHUNK:
             return FileResponse(

@@ -59,7 +59,8 @@ def make(workspace: Path, *, source: Path, context: Context) -> None:
         f"refs/remotes/origin/{context.base_ref}": context.base_sha,
         f"refs/heads/{context.branch}": context.head_sha,
     }
-    git.set_refs(own, refs)
+    # One file for all of them: no name of a branch becomes a path here.
+    (own / "packed-refs").write_text("".join(f"{sha} {name}\n" for name, sha in refs.items()))
     (own / "HEAD").write_text(f"ref: refs/heads/{context.branch}\n")
     with (own / "config").open("a") as config:
         config.write(f"[user]\n\tname = {context.identity.name}\n")
@@ -77,7 +78,7 @@ def collect(directory: Path, workspace: Path, *, context: Context, message: str)
         raise Refused("The agent replaced its workspace by something else")
     notes: list[str] = []
     start = context.head_sha
-    tip = _agents_head(directory, workspace) or ""
+    tip = _agents_head(directory, workspace, start=start) or ""
     if not tip:
         notes.append("the agent's own git history is not readable; only its files count")
     ignore(directory, _LITTER)
@@ -101,7 +102,7 @@ def bundle_work(directory: Path, target: Path, *, start: str, tip: str) -> tuple
     return found
 
 
-def _agents_head(directory: Path, workspace: Path) -> str | None:
+def _agents_head(directory: Path, workspace: Path, *, start: str) -> str | None:
     """The commit that the workspace stands on, read without running anything there."""
     own = workspace / ".git"
     try:
@@ -111,6 +112,8 @@ def _agents_head(directory: Path, workspace: Path) -> str | None:
         git.borrow(directory, objects)
         head = _read(own, "HEAD").strip()
         sha = _resolve(own, head.removeprefix("ref: ")) if head.startswith("ref: ") else head
+        if sha == start:
+            return sha
         return sha if _SHA.fullmatch(sha) and git.has_commit(directory, sha) else None
     except (OSError, PressplayError, ValueError):
         return None

@@ -21,7 +21,7 @@ from pressplay.stages.toolchains.port import Prepared
 from pressplay.stages.toolchains.rust_cargo import Cargo
 from pressplay.stages.transcripts import Transcript
 
-LOCK = "Cargo.lock"
+MANIFEST, LOCK = "Cargo.toml", "Cargo.lock"
 STATE = "rust.json"
 """Lies in the cache and says what it serves; written last."""
 
@@ -30,7 +30,10 @@ CONFIGURED = "CARGO_CONFIGURED"
 """Leads to a cargo configuration of the operator's, in the variables of `prepare`."""
 
 _FORM = "1"
-_INPUTS = ("Cargo.toml", LOCK, ".cargo/config.toml", ".cargo/config", "rust-toolchain.toml")
+_NAMED = b"dependencies"
+"""Stands in the name of every table that a dependency can be in (the Cargo Book, "Specifying
+Dependencies")."""
+_INPUTS = (MANIFEST, LOCK, ".cargo/config.toml", ".cargo/config", "rust-toolchain.toml")
 _SKIPPED = frozenset({"target", "node_modules", ".git"})
 _ASK_S = 60.0
 
@@ -215,6 +218,10 @@ def _depends(cargo: Cargo, tree: Path) -> bool:
     lock = tree / LOCK
     if lock.is_file() and '\nsource = "' in lock.read_text(errors="replace"):
         return True
+    manifests = (each for each in _inputs(tree) if each.name == MANIFEST)
+    if not any(_NAMED in each.read_bytes() for each in manifests):
+        # Not a dependency in any table: cargo, which takes 20 ms to say so, need not be asked.
+        return False
     asked = cargo.run(tree, "metadata", "--no-deps", "--format-version=1", timeout_s=_ASK_S)
     if not asked.ok:
         return False
@@ -230,7 +237,7 @@ def _inputs(tree: Path) -> list[Path]:
                 continue
             if entry.is_dir():
                 pending.append(entry)
-            elif entry.name == "Cargo.toml":
+            elif entry.name == MANIFEST:
                 found.append(entry)
     return sorted({each for each in found if each.is_file() and not each.is_symlink()})
 
