@@ -9,6 +9,7 @@ import dataclasses
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,11 +73,13 @@ def run(env: StageEnvironment) -> Outcome:
     ):
         directory = Path(folder) / "clone.git"
         subject = _subject(forge, asked)
-        subject = _fetch(env, asked, subject, directory=directory)
+        with ThreadPoolExecutor(1) as beside:
+            talk = beside.submit(_talk, forge, asked, subject.pull)
+            subject = _fetch(env, asked, subject, directory=directory)
+            said, default = talk.result()
         rules = _policy(directory, subject.base_sha)
-        notes = tuple(_notes(forge, asked, subject, directory=directory))
+        notes = (*_task_notes(directory, subject, asked.task_ref), *said)
         context = _context(env, asked, subject, rules=rules, role=role)
-        default = forge.repository(asked.owner, asked.repo).default_branch
         context = dataclasses.replace(
             context, title=_title(notes), base_is_default=subject.base_ref == default
         )
@@ -220,18 +223,21 @@ def _context(
     )
 
 
-def _notes(forge: Forge, asked: Asked, subject: Subject, *, directory: Path) -> Iterator[Note]:
-    """What was said about the task, oldest first."""
+def _talk(forge: Forge, asked: Asked, pull: Pull | None) -> tuple[tuple[Note, ...], str]:
+    """What the forge is asked while git fetches: what was said, and the default branch."""
+    default = forge.repository(asked.owner, asked.repo).default_branch
+    return tuple(_notes(forge, asked, pull)), default
+
+
+def _notes(forge: Forge, asked: Asked, pull: Pull | None) -> Iterator[Note]:
+    """What was said about the task on the forge, oldest first."""
     trust = Trust(forge, owner=asked.owner, repo=asked.repo)
-    if asked.task_ref:
-        yield _task_note(directory, subject, asked.task_ref)
     if asked.issue:
         issue = forge.issue(asked.owner, asked.repo, int(asked.issue))
         text = f"{tasks.one_line(issue.title)}\n\n{issue.body}"
         trusted = trust.is_trusted(issue.author)
         yield Note(f"Issue #{issue.number}", issue.author, text, trusted=trusted)
-    if subject.pull:
-        pull = subject.pull
+    if pull:
         text = f"{tasks.one_line(pull.title)}\n\n{pull.body}"
         trusted = trust.is_trusted(pull.author)
         yield Note(f"Pull request #{pull.number}", pull.author, text, trusted=trusted)
@@ -259,13 +265,15 @@ def _comments(forge: Forge, asked: Asked) -> tuple[Comment, ...]:
     return tuple(found.values())
 
 
-def _task_note(directory: Path, subject: Subject, task_ref: str) -> Note:
-    """A task that stands in the base commit: whoever merged it there may instruct."""
+def _task_notes(directory: Path, subject: Subject, task_ref: str) -> tuple[Note, ...]:
+    """The task that stands in the base commit, if any: whoever merged it there may instruct."""
+    if not task_ref:
+        return ()
     for pattern in TASK_FILES:
         path = pattern.format(ref=task_ref)
         content = git.file_at(directory, subject.base_sha, path)
         if content is not None:
-            return Note(f"Task {path}", "", content.decode(errors="replace"), trusted=True)
+            return (Note(f"Task {path}", "", content.decode(errors="replace"), trusted=True),)
     looked_at = ", ".join(pattern.format(ref=task_ref) for pattern in TASK_FILES)
     raise Refused(f"spec.taskRef: no task on the base branch; looked for {looked_at}")
 

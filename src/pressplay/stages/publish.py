@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from pressplay.api import names
-from pressplay.api.forge import Pull
+from pressplay.api.forge import Branch, Pull
 from pressplay.base import files
 from pressplay.base.errors import Refused
 from pressplay.forge.client import Forge
@@ -48,6 +49,15 @@ class Publication:
     def url(self) -> str:
         """Where the commits go."""
         return connections.clone_url(self.env, self.context.owner, self.context.repo)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the commits are to go, as the forge has it; `branch` is None while there is none."""
+
+    pull: Pull | None
+    default_branch: str
+    branch: Branch | None
 
 
 def run(env: StageEnvironment) -> Outcome:
@@ -93,12 +103,15 @@ def _publish(publication: Publication) -> Pull | None:
     if publication.tip == publication.context.head_sha:
         publication.env.log("nothing_to_publish", role=publication.context.role)
         return _pull(publication)
-    _take_in(publication)
+    with ThreadPoolExecutor(1) as beside:
+        asked = beside.submit(_ask, publication)
+        _take_in(publication)
+        place = asked.result()
     described = _describe(publication)
-    standing = _check_branch(publication, described)
-    _push(publication, standing=standing)
+    _check_place(publication, place, described)
+    _push(publication, standing=place.branch.sha if place.branch else "")
     publication.env.write_artifact(f"{publication.context.role}/commit.txt", described)
-    return _pull(publication)
+    return place.pull or _pull(publication)
 
 
 def _take_in(publication: Publication) -> None:
@@ -114,12 +127,20 @@ def _take_in(publication: Publication) -> None:
         raise GateSaysNo("; ".join(reasons))
 
 
-def _check_branch(publication: Publication, described: str) -> str:
-    """The one allowed branch: never a default or protected one, never in a fork.
+def _ask(publication: Publication) -> Place:
+    """What the forge is asked while the commits are examined."""
+    context, forge = publication.context, publication.forge
+    pull = forge.pull(context.owner, context.repo, int(context.pr)) if context.pr else None
+    return Place(
+        pull=pull,
+        default_branch=forge.repository(context.owner, context.repo).default_branch,
+        branch=forge.branch(context.owner, context.repo, context.branch),
+    )
 
-    Answers the commit on which it stands, empty where it is still to be made.
-    """
-    env, context, forge = publication.env, publication.context, publication.forge
+
+def _check_place(publication: Publication, place: Place, described: str) -> None:
+    """The one allowed branch: never a default or protected one, never in a fork."""
+    env, context = publication.env, publication.context
     if context.fork:
         env.write_artifact(
             f"{context.role}/commit.txt", f"Not pushed, head in a fork:\n{described}"
@@ -128,17 +149,14 @@ def _check_branch(publication: Publication, described: str) -> str:
             "the head is in a fork, where nothing of ours is pushed; commit.txt in the evidence "
             "lists the commits that its author would need"
         )
-    if context.pr:
-        _check_pull(context, forge.pull(context.owner, context.repo, int(context.pr)))
+    if place.pull:
+        _check_pull(context, place.pull)
     elif context.branch != names.run_branch(_own_subject(context)):
         raise GateSaysNo(f"branch {context.branch} is not this run's own branch")
-    repository = forge.repository(context.owner, context.repo)
-    if context.branch == repository.default_branch:
+    if context.branch == place.default_branch:
         raise GateSaysNo(f"{context.branch} is the default branch; nothing of ours is pushed there")
-    branch = forge.branch(context.owner, context.repo, context.branch)
-    if branch and branch.protected:
+    if place.branch and place.branch.protected:
         raise GateSaysNo(f"branch {context.branch} is protected; nothing of ours is pushed there")
-    return branch.sha if branch else ""
 
 
 def _check_pull(context: Context, pull: Pull) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pressplay.api import parameters
@@ -23,11 +24,12 @@ def run(env: StageEnvironment) -> Outcome:
     if not sha:
         raise Refused("spec.sha is empty; a preview is always of one commit")
     url, token = connections.clone_url(env, owner, repo), connections.read_token(env)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as beside:
+        asked = beside.submit(_tip, env, owner, repo, ref=ref)
         clone = Path(folder) / "clone.git"
         git.fetch_commit(clone, url=url, sha=sha, ref=ref, auth=token, depth=1)
         left_out = git.export_tree(clone, sha, env.out / "source")
-    tip = _tip(env, owner, repo, ref=ref) if ref else sha
+        tip = asked.result() if ref else sha
     rules = recorded.read_policy(env.inputs / recorded.FILE)
     env.write_output("build", str(recorded.has_build(rules)).lower())
     env.log("source_exported", repository=f"{owner}/{repo}", sha=sha, links_left_out=len(left_out))
@@ -36,6 +38,8 @@ def run(env: StageEnvironment) -> Outcome:
 
 def _tip(env: StageEnvironment, owner: str, repo: str, *, ref: str) -> str:
     """The commit that a branch points to by now; empty where there is no such branch."""
+    if not ref:
+        return ""
     with connections.open_forge(env) as forge:
         branch = forge.branch(owner, repo, ref)
     return branch.sha if branch else ""
