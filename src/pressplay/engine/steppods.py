@@ -115,7 +115,8 @@ class StepPods:
 
     async def _run(self, run: PodRun, step: StepPod) -> Outcome:
         try:
-            await _in_thread(lambda: self._place_inputs(run, step))
+            if step.given.artifacts or "script" in step.template.raw:
+                await _in_thread(lambda: self._place_inputs(run, step))
         except Refused as error:
             return Outcome(Phase.ERROR, f"init: Error (exit code 64): {error}")
         self._running[step.uid] = run

@@ -25,7 +25,7 @@ from pressplay.pods.sandboxing import MARKER, Enclosure, Sandbox
 from pressplay.pods.sources import Sources
 from pressplay.pods.spares import Shape, Spares
 from pressplay.pods.spec import Pod
-from pressplay.pods.warm import Room
+from pressplay.pods.warm import Entered
 
 _RESTART_S = 1.0
 _LONGEST_RESTART_S = 30.0
@@ -132,7 +132,7 @@ class PodRun:
         self._surroundings = surroundings
         self._remove = remove
         self._programs: dict[str, Program] = {}
-        self._prepared: dict[str, tuple[Enclosure, Room]] = {}
+        self._prepared: dict[str, Entered] = {}
         self._results: dict[str, ContainerResult] = {}
         self._is_running = False
         self._is_stopping = False
@@ -212,8 +212,8 @@ class PodRun:
         """
         for program in self._programs.values():
             program.kill()
-        for _, room in self._prepared.values():
-            room.around.kill()
+        for entered in self._prepared.values():
+            entered.kill()
         self._remove(self._folder, may_keep=not self._programs and not self._prepared)
 
     async def _fill(self) -> None:
@@ -324,7 +324,7 @@ class PodRun:
         return ended
 
     def _prepare(self, containers: Iterable[Container]) -> None:
-        """Build the sandboxes of what comes next while there is time."""
+        """Bring what comes next as far as it can come before it may begin, while there is time."""
         for container in containers:
             # What is in the way is said when the container is to start, not before.
             with suppress(Refused, OSError):
@@ -333,21 +333,22 @@ class PodRun:
                     # What runs now may be about to make that place itself.
                     continue
                 log = self.log_path(container.name)
-                room = self._surroundings.sandbox.prepare(enclosure, output=log)
-                if room is not None:
-                    self._prepared[container.name] = enclosure, room
+                entered = self._surroundings.sandbox.prepare(enclosure, output=log)
+                if entered is not None:
+                    self._prepared[container.name] = entered
 
     async def _leave_prepared(self) -> None:
         while self._prepared:
-            _, (_, room) = self._prepared.popitem()
-            await room.leave()
+            _, entered = self._prepared.popitem()
+            await entered.leave()
 
     def _start(self, container: Container) -> Program:
-        enclosure, room = self._prepared.pop(container.name, (None, None))
+        entered = self._prepared.pop(container.name, None)
+        if entered is not None:
+            entered.begin()
+            return entered
         return self._surroundings.sandbox.start(
-            enclosure or self._enclosure(container),
-            output=self.log_path(container.name),
-            room=room,
+            self._enclosure(container), output=self.log_path(container.name)
         )
 
     def _enclosure(self, container: Container) -> Enclosure:

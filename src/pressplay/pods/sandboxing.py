@@ -25,7 +25,7 @@ from pressplay.pods.filesystems import Attachment, Filesystem
 from pressplay.pods.images import Image
 from pressplay.pods.programs import Bare, Enclosed, Program
 from pressplay.pods.spec import Network
-from pressplay.pods.warm import WAITING, Entered, ForkServer, Room
+from pressplay.pods.warm import WAITING, Entered, ForkServer
 
 MARKER = "PRESSPLAY_POD_DIR"
 """In the environment of every process of a pod: how a successor finds what was left over."""
@@ -71,16 +71,16 @@ class Sandbox(Protocol):
     is_tight: bool
     """Whether nothing of a container can be alive once it has ended."""
 
-    def prepare(self, enclosure: Enclosure, *, output: Path) -> Room | None:
-        """Build all but the program itself, before it may start; None where that cannot be.
+    def prepare(self, enclosure: Enclosure, *, output: Path) -> Entered | None:
+        """All of `start` but the beginning of the program; None where that cannot be.
 
-        To be called as `start`, and followed by it with the same enclosure, or by `leave`.
+        To be followed by its `begin` or its `leave`.
         """
 
-    def start(self, enclosure: Enclosure, *, output: Path, room: Room | None = None) -> Program:
+    def start(self, enclosure: Enclosure, *, output: Path) -> Program:
         """Start the container's command, with all it prints appended to `output`.
 
-        `room` is what `prepare` answered. To be called on the main thread: bubblewrap ends with
+        To be called on the main thread: bubblewrap ends with
         the thread that started it. Raises Refused where it cannot start.
         """
 
@@ -100,10 +100,9 @@ class Bubblewrap:
         """From here on fork what `forks` serves, instead of starting it."""
         self._forks = forks
 
-    def prepare(self, enclosure: Enclosure, *, output: Path) -> Room | None:
-        image = enclosure.filesystem.image.name
-        served = self._forks and self._forks.serves(image, enclosure.command, enclosure.variables)
-        if not served:
+    def prepare(self, enclosure: Enclosure, *, output: Path) -> Entered | None:
+        forks, image = self._forks, enclosure.filesystem.image.name
+        if forks is None or not forks.serves(image, enclosure.command, enclosure.variables):
             return None
         _make_places(enclosure)
         door, inner = socket.socketpair()
@@ -111,21 +110,22 @@ class Bubblewrap:
             # What waits has no use for the variables, some of which are secret.
             bare = replace(enclosure, variables={})
             around = self._start(bare, WAITING, output=output, streams=inner.fileno())
-        return Room(around, door)
-
-    def start(self, enclosure: Enclosure, *, output: Path, room: Room | None = None) -> Program:
-        room = room or self.prepare(enclosure, output=output)
-        if room is None or self._forks is None:
-            _make_places(enclosure)
-            return self._start(enclosure, enclosure.command, output=output)
-        forks = self._forks
         return Entered(
-            room,
+            around,
+            door,
             forks=forks,
             call=forks.call(enclosure.command, enclosure.environment, at=enclosure.working_dir),
             output=output,
             otherwise=lambda: self._start(enclosure, enclosure.command, output=output),
         )
+
+    def start(self, enclosure: Enclosure, *, output: Path) -> Program:
+        entered = self.prepare(enclosure, output=output)
+        if entered is None:
+            _make_places(enclosure)
+            return self._start(enclosure, enclosure.command, output=output)
+        entered.begin()
+        return entered
 
     def _start(
         self,
@@ -196,10 +196,10 @@ class Plain:
             "seccomp=unconfined) and restart." + (f" Reason: {reason}" if reason else "")
         )
 
-    def prepare(self, enclosure: Enclosure, *, output: Path) -> Room | None:
+    def prepare(self, enclosure: Enclosure, *, output: Path) -> Entered | None:
         return None
 
-    def start(self, enclosure: Enclosure, *, output: Path, room: Room | None = None) -> Program:
+    def start(self, enclosure: Enclosure, *, output: Path) -> Program:
         filesystem = enclosure.filesystem
         filesystem.make_parts()
         _furnish(filesystem)

@@ -71,11 +71,11 @@ class ForkServer:
         """What to `fork` for a command that is served."""
         return Call(tuple(command[len(self._prefix) :]), variables, at)
 
-    def fork(self, call: Call, *, monitor: int, door: socket.socket, log: int) -> int:
+    def fork(self, call: Call, *, monitor: int, door: socket.socket, log: int, start: int) -> int:
         """Order it; answers the descriptor on which its number and its exit code arrive.
 
-        `monitor` is the sandbox's outer process, `door` leads to the waiting program. Raises
-        OSError where the server has gone.
+        `monitor` is the sandbox's outer process, `door` leads to the waiting program; it begins
+        when there is a byte on `start`. Raises OSError where the server has gone.
         """
         report, theirs = os.pipe()
         order = os.memfd_create("order")
@@ -83,7 +83,7 @@ class ForkServer:
             with os.fdopen(order, "wb", closefd=False) as writer:
                 writer.write(json.dumps({**vars(call), "monitor": monitor}).encode())
             os.lseek(order, 0, os.SEEK_SET)
-            socket.send_fds(self._orders, [b"!"], [order, theirs, door.fileno(), log])
+            socket.send_fds(self._orders, [b"!"], [order, theirs, door.fileno(), log, start])
         except OSError:
             os.close(report)
             self._is_ready = False
@@ -108,53 +108,68 @@ class ForkServer:
         return self._is_ready
 
 
-@dataclass(frozen=True)
-class Room:
-    """A sandbox in which nothing runs yet but what waits behind `door`."""
-
-    around: Enclosed
-    door: socket.socket
-
-    async def leave(self) -> None:
-        """End it unused; back when nothing of it runs."""
-        self.door.close()
-        self.around.kill()
-        await self.around.ended()
-
-
 class Entered:
-    """A fork in a sandbox. See `programs.Program`."""
+    """A fork in a sandbox, which does nothing before `begin`. See `programs.Program`."""
 
     def __init__(
         self,
-        room: Room,
+        around: Enclosed,
+        door: socket.socket,
         *,
         forks: ForkServer,
         call: Call,
         output: Path,
         otherwise: Callable[[], Program],
     ) -> None:
-        """`room` is owned here from now on.
+        """`around` is a sandbox in which nothing runs but what waits behind `door`.
 
-        `otherwise` starts the program without a fork, for when there is none to be had.
+        Both are owned here from now on. `otherwise` starts the program without a fork, for when
+        there is none to be had.
         """
-        self._around = room.around
-        self._door = door = room.door
+        self.around = around
+        self._door = door
         self._otherwise = otherwise
         self._instead: Program | None = None
         self._said = b""
         self._is_killed = False
         self._report = -1
-        with output.open("ab") as log, suppress(OSError):
-            self._report = forks.fork(call, monitor=room.around.pid, door=door, log=log.fileno())
-            os.set_blocking(self._report, False)
+        start, self._start = os.pipe()
+        try:
+            with output.open("ab") as log, suppress(OSError):
+                self._report = forks.fork(
+                    call, monitor=around.pid, door=door, log=log.fileno(), start=start
+                )
+                os.set_blocking(self._report, False)
+        finally:
+            os.close(start)
 
-    async def ended(self) -> Ended:
+    def begin(self) -> None:
+        """Let it run."""
+        # A fork that has gone is seen by its report.
+        with suppress(BrokenPipeError):
+            os.write(self._start, b"!")
+        self._close_start()
+
+    async def leave(self) -> None:
+        """End it unbegun; back when nothing of it runs."""
+        self._close_start()
+        self.around.kill()
+        await self._ended_around()
+
+    def _close_start(self) -> None:
+        start, self._start = self._start, -1
+        if start >= 0:
+            os.close(start)
+
+    async def _ended_around(self) -> Ended:
         while self._report >= 0:
             await processes.readable(self._report)
             self._read()
         self._door.close()
-        around = await self._around.ended()
+        return await self.around.ended()
+
+    async def ended(self) -> Ended:
+        around = await self._ended_around()
         if self._said.count(b"\n") == _LINES:
             code = int(self._said.split()[1])
             return Ended(128 - code if code < 0 else code)
@@ -175,7 +190,7 @@ class Entered:
 
     def kill(self) -> None:
         self._is_killed = True
-        self._around.kill()
+        self.around.kill()
         if self._instead is not None:
             self._instead.kill()
 

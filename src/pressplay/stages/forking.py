@@ -4,9 +4,10 @@ To load the interpreter and our imports takes ten times as long as what most sta
 process loads them once, holds no secret, and forks for each stage; the child steps into the
 sandbox that was built for it, gives up its rights, and only then learns what it is to do.
 
-What it is told (see pods.warm): one byte on its standard input, which is a socket, with four
-descriptors: the order as JSON, where to report, the door of the sandbox, the log. Forks that wait
-for an order are there before it comes, since to make one takes as long as what it does then.
+What it is told (see pods.warm): one byte on its standard input, which is a socket, with five
+descriptors: the order as JSON, where to report, the door of the sandbox, the log, and what one
+byte comes from when the stage may begin. Forks that wait for an order are there before it comes,
+since to make one takes as long as what it does then.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from pressplay.evidence import shapes
 from pressplay.stages import __main__ as stages
 from pressplay.stages import rehearsing
 
-DESCRIPTORS = 4
+DESCRIPTORS = 5
 WAITING = 2
 """Forks that wait for an order: steps beside each other often start at the same moment."""
 
@@ -128,7 +129,7 @@ def _wait(orders: socket.socket, waiting: int) -> NoReturn:
 
 def _guard(descriptors: tuple[int, ...]) -> NoReturn:
     """Go into the sandbox, fork the stage there, report how it ended."""
-    order, report, door, log = descriptors
+    order, report, door, log, start = descriptors
     code = _BUG
     try:
         os.close(0)
@@ -140,6 +141,8 @@ def _guard(descriptors: tuple[int, ...]) -> NoReturn:
             child = os.fork()
             if child == 0:
                 os.close(report)
+                if not os.read(start, 1):
+                    os._exit(0)
                 _become(told, log)
             os.write(report, f"{child}\n".encode())
             _, status = os.waitpid(child, 0)

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import re
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -304,13 +305,35 @@ async def test_the_next_sandbox_is_built_while_an_init_container_runs(
     running = asyncio.ensure_future(run.run())
     await _started("61.5")
     assert list(run._prepared) == ["c1"]
-    _, room = run._prepared["c1"]
+    entered = run._prepared["c1"]
     await run.stop(grace_s=20)
     result = await running
     assert not result.succeeded
     assert result.containers.keys() == {"c0"}
     with pytest.raises(ProcessLookupError):
-        os.kill(room.around.pid, 0)
+        os.kill(entered.around.pid, 0)
+
+
+async def test_a_stage_waits_in_its_sandbox_and_begins_only_when_its_turn_comes(
+    turns: Callable[[spec.Pod], PodRun],
+) -> None:
+    run = turns(_in_turn("sleep 61.625; true", "echo begun"))
+    running = asyncio.ensure_future(run.run())
+    await _started("61.625")
+    entered = run._prepared["c1"]
+    async with asyncio.timeout(60):
+        while not entered._pid:
+            await asyncio.sleep(0.01)
+            entered._read()
+    waiting = os.pidfd_open(entered._pid)
+    assert run.log_path("c1").read_text() == ""
+    for pid in _processes("61.625"):
+        os.kill(pid, signal.SIGKILL)
+    assert (await running).succeeded
+    assert run.log_path("c1").read_text().startswith("begun\n")
+    signal_of_the_end, _, _ = select.select([waiting], [], [], 10)
+    assert signal_of_the_end
+    os.close(waiting)
 
 
 async def test_what_init_containers_write_is_there_for_those_after_them(
@@ -345,12 +368,12 @@ async def test_a_run_that_is_cancelled_leaves_what_was_built_too(
     run = turns(_in_turn("sleep 61.75", "true"))
     running = asyncio.ensure_future(run.run())
     await _started("61.75")
-    _, room = run._prepared["c1"]
+    entered = run._prepared["c1"]
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
     with pytest.raises(ProcessLookupError):
-        os.kill(room.around.pid, 0)
+        os.kill(entered.around.pid, 0)
 
 
 async def test_without_its_server_a_stage_is_started_in_the_ordinary_way(
