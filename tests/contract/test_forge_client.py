@@ -86,6 +86,23 @@ def test_file_is_read_at_a_branch_and_at_a_commit(forge: ServedForge, worked_rep
             client.file(OWNER, worked_repo, "src", ref="main")
 
 
+def test_file_is_read_at_a_tag_and_at_a_part_of_a_commits_id(
+    forge: ServedForge, worked_repo: str, clone: CloneRepo
+) -> None:
+    person = clone(worked_repo)
+    head = person.git("rev-parse", "HEAD").text().strip()
+    assert person.git("tag", "--annotate", "--message", "first", "v1").ok
+    assert person.push("refs/tags/v1").ok
+    other = person.commit({"src/app.py": "print('other')\n"})
+    # A branch goes before a commit with the same name.
+    assert person.push(f"{other}:refs/heads/{head[:9]}").ok
+    with forge.client(worked_repo) as client:
+        assert client.file(OWNER, worked_repo, "src/app.py", ref="v1") == b"print('hi')\n"
+        assert client.file(OWNER, worked_repo, "src/app.py", ref=head[:10]) == b"print('hi')\n"
+        assert client.file(OWNER, worked_repo, "src/app.py", ref=head[:9]) == b"print('other')\n"
+        assert client.file(OWNER, worked_repo, "src/app.py", ref="f" * 40) is None
+
+
 def test_permission_is_what_the_forge_reports(forge: ServedForge, repo: str) -> None:
     forge.operator.set_permission(OWNER, repo, "maintainer", level="write")
     forge.operator.open_issue(OWNER, repo, title="hi", speaking_for="stranger")

@@ -297,6 +297,22 @@ def test_every_version_of_the_protocol_is_spoken(
     assert fetched.ok, fetched.complaint()
 
 
+def test_what_git_can_do_is_told_to_those_alone_who_may_read(
+    forge: ServedForge, filled_repo: str
+) -> None:
+    def ask(repo: str, **permissions: str) -> int:
+        token = forge.token(filled_repo, **permissions).reveal()
+        return forge.http.get(
+            f"{forge.url}/{OWNER}/{repo}.git/info/refs?service=git-upload-pack",
+            headers={"Authorization": f"Bearer {token}", "Git-Protocol": "version=2"},
+        ).status_code
+
+    # The second time from memory, and no less guarded.
+    assert [ask(filled_repo, contents="read") for _ in range(2)] == [200, 200]
+    assert ask(filled_repo, issues="read") == 403
+    assert ask("no-such-repo", contents="read") == 404
+
+
 def test_large_fetch_passes_through(forge: ServedForge, filled_repo: str, clone: CloneRepo) -> None:
     token = forge.token(filled_repo)
     noise = "".join(format(number * 2654435761 % 2**64, "x") for number in range(400_000))

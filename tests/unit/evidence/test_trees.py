@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pressplay.base import redaction
 from pressplay.base.errors import Refused
 from pressplay.evidence import trees
 
@@ -102,3 +103,19 @@ def test_a_tree_without_secrets_is_not_touched(files: dict[str, bytes]) -> None:
     for path in set(files) - cleaned.redacted:
         assert cleaned.files[path] == files[path]
     assert trees.clean(cleaned.files).redacted == frozenset()
+
+
+_TEXTS = st.sampled_from([TOKEN, f"x {TOKEN}", "http://u:p@h/", "http://h", "a@b", "my-own-secret"])
+_VALUES = st.recursive(
+    st.none() | st.integers() | _TEXTS | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(_VALUES)
+def test_json_is_cleaned_as_each_of_its_strings_is(value: object) -> None:
+    data = json.dumps(value, ensure_ascii=False).encode(errors="replace")
+    cleaned = trees.clean({"x.json": data}, secrets=["my-own-secret"]).files["x.json"]
+    wanted = redaction.redact_value(json.loads(data), secrets=["my-own-secret"])
+    assert json.loads(cleaned) == wanted

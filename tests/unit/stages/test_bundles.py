@@ -63,6 +63,14 @@ def test_what_is_written_is_a_bundle_to_git_itself(
     plumbing.must(own, "bundle", "verify", str(tmp_path / "x/source.bundle"))
 
 
+def test_a_bundle_of_a_commit_that_is_not_there_is_refused_and_leaves_no_file(
+    own: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(Refused, match=r"Bundle new\.bundle cannot be written"):
+        bundles.write(own, tmp_path / "new.bundle", tips={"head": "1" * 40})
+    assert not (tmp_path / "new.bundle").exists()
+
+
 def test_a_bundle_that_rests_on_missing_commits_is_refused(
     own: Path, pair: tuple[str, str], tmp_path: Path
 ) -> None:

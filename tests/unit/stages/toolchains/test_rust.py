@@ -278,6 +278,14 @@ def test_what_a_tree_without_dependencies_needs_is_nothing(rust: Rust, tree: Pat
     assert not cache.exists()
 
 
+def test_where_no_manifest_names_a_dependency_cargo_is_not_asked(tree: Path) -> None:
+    nobody = Rust(path="/nowhere", variables={})
+    assert nobody.fingerprint(tree, cache=tree.parent / "cache") == ""
+    write(tree, "member/Cargo.toml", '[package]\nname = "m"\n[target."cfg(unix)".dependencies]\n')
+    with pytest.raises(Refused, match="Program not found: cargo"):
+        nobody.fingerprint(tree, cache=tree.parent / "cache")
+
+
 def test_dependencies_are_fetched_once_and_found_again(tree: Path) -> None:
     """From a folder that plays the registry: what cargo fetches goes the same way."""
     registry = tree.parent / "registry"
