@@ -211,5 +211,9 @@ def _write(root: Path, path: str, content: bytes) -> None:
         target = target / part
         if target.is_symlink():
             raise Refused(f"Path {path} passes through a symbolic link at {part}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(content)
+    try:
+        target.write_bytes(content)
+    except FileNotFoundError:
+        # Most often the folder is there, and to make sure takes as long as to write.
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)

@@ -2,7 +2,7 @@
 
 To load the interpreter and our imports takes ten times as long as what most stages do. This
 process loads them once, holds no secret, and forks for each stage; the child steps into the
-sandbox that was built for it, gives up its rights, and only then learns what it is to do.
+sandbox that was built for it, gives up its rights, and only there becomes what it was told to be.
 
 What it is told (see pods.warm): one byte on its standard input, which is a socket, with five
 descriptors: the order as JSON, where to report, the door of the sandbox, the log, and what one

@@ -81,7 +81,7 @@ def init(directory: Path, *, bare: bool = True) -> None:
     Written by hand (gitrepository-layout): a step makes several, and a process for each would cost
     more than what is done in them.
     """
-    for folder in ("objects/info", "objects/pack", "refs/heads", "info"):
+    for folder in ("objects/pack", "refs/heads"):
         (directory / folder).mkdir(parents=True, exist_ok=True)
     if not (directory / "HEAD").exists():
         (directory / "HEAD").write_text("ref: refs/heads/main\n")
