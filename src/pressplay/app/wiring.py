@@ -82,7 +82,7 @@ async def serve(settings: Settings) -> None:
             await server.run(group)
     finally:
         await store.aclose()
-        standing.remove_address(state)
+        standing.remove_address(state, pid=os.getpid())
 
 
 class _Server:

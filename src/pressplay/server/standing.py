@@ -64,12 +64,10 @@ def default_state(environment: Mapping[str, str]) -> Path:
 
 def read_address(state: Path) -> Address | None:
     """The server that lives on this state folder; None if none does."""
-    try:
-        address = Address(**json.loads((state / _ADDRESS).read_text()))
-    except (OSError, ValueError, TypeError):
-        return None
+    address = _written(state)
     # The lock and not the number decides: a number is soon somebody else's.
-    return address if ownership.owner(state / STORE) == address.pid else None
+    owner = ownership.owner(state / STORE)
+    return address if address is not None and owner == address.pid else None
 
 
 def write_address(state: Path, address: Address) -> None:
@@ -77,9 +75,18 @@ def write_address(state: Path, address: Address) -> None:
     files.write_atomically(state / _ADDRESS, json.dumps(asdict(address)).encode(), mode=0o600)
 
 
-def remove_address(state: Path) -> None:
-    """The server ends."""
-    (state / _ADDRESS).unlink(missing_ok=True)
+def remove_address(state: Path, *, pid: int) -> None:
+    """The server `pid` ends; another's address, in a folder that was removed meanwhile, stays."""
+    address = _written(state)
+    if address is not None and address.pid == pid:
+        (state / _ADDRESS).unlink(missing_ok=True)
+
+
+def _written(state: Path) -> Address | None:
+    try:
+        return Address(**json.loads((state / _ADDRESS).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def read_forge(state: Path) -> ForgeSettings | None:
