@@ -75,9 +75,11 @@ def main() -> None:
     policy.schema()
     for name in shapes.NAMES:
         shapes.schema(name)
-    with suppress(PressplayError, OSError):
-        # A machine where this cannot be done has slower forks, and no other harm.
+    try:
         rehearsing.rehearse()
+    except (PressplayError, OSError) as error:
+        # A machine where this cannot be done has slower forks, and no other harm.
+        sys.stderr.write(f"Stages begin slower, for they could not be rehearsed: {error}\n")
     gc.collect()
     # A collection in a child would touch, and so copy, all that it shares with us.
     gc.freeze()

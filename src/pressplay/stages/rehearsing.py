@@ -61,6 +61,8 @@ def rehearse() -> None:
             _write_and_read(Path(folder))
             _judge()
             processes.run(["/bin/true"], env={})
+    # Where temporary files go is another place in each stage.
+    tempfile.tempdir = None
 
 
 def _write_and_read(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from pathlib import Path
 
@@ -20,6 +21,12 @@ def test_what_a_stage_finds_out_about_its_sandbox_is_not_found_out_beforehand() 
     plumbing._program.cache_clear()
     rehearsing.rehearse()
     assert plumbing._program.cache_info().currsize == 0
+
+
+def test_where_temporary_files_go_is_for_each_stage_to_find_out() -> None:
+    tempfile.tempdir = None
+    rehearsing.rehearse()
+    assert tempfile.tempdir is None
 
 
 def _open_files() -> list[str]:
