@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pressplay.base import redaction
+from pressplay.base import documents, redaction
 from pressplay.base.errors import Refused
 
 FILES_LIMIT = 10_000
@@ -118,10 +118,11 @@ def _clean_json(text: str, secrets: Sequence[str], *, indent: int | None) -> str
     if "\\" not in text and redaction.redact(text, secrets=secrets) == text:
         return text
     try:
-        value = json.loads(text)
-        cleaned = redaction.redact_value(value, secrets=secrets)
-    except (ValueError, RecursionError):
+        # Strictly: what an odd reading would pass over, such as a key given twice, is text.
+        value = documents.read_json(text, source="evidence")
+    except Refused:
         return redaction.redact(text, secrets=secrets)
+    cleaned = redaction.redact_value(value, secrets=secrets)
     if cleaned == value:
         return text
     return json.dumps(cleaned, indent=indent, ensure_ascii=False)

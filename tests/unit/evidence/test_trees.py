@@ -91,6 +91,11 @@ def test_json_stays_json_though_two_values_look_like_a_secret_together() -> None
     assert trees.clean({"x.json": data}).files["x.json"] == data
 
 
+def test_a_secret_behind_a_key_that_is_given_twice_is_taken_out() -> None:
+    data = f'{{"t": "{TOKEN}", "t": "harmless"}}'.encode()
+    assert TOKEN.encode() not in trees.clean({"x.json": data}).files["x.json"]
+
+
 def test_a_secret_that_cannot_be_taken_out_refuses_the_seal() -> None:
     # Taking out the second secret spells the first one.
     with pytest.raises(Refused, match="could not be taken out"):
