@@ -30,9 +30,9 @@ CONFIGURED = "CARGO_CONFIGURED"
 """Leads to a cargo configuration of the operator's, in the variables of `prepare`."""
 
 _FORM = "1"
-_NAMED = b"dependencies"
-"""Stands in the name of every table that a dependency can be in (the Cargo Book, "Specifying
-Dependencies")."""
+_TELLING = (b"dependencies", b"workspace")
+"""One of them stands in every manifest that has, or whose members can have, a dependency (the
+Cargo Book, "The Manifest Format")."""
 _INPUTS = (MANIFEST, LOCK, ".cargo/config.toml", ".cargo/config", "rust-toolchain.toml")
 _SKIPPED = frozenset({"target", "node_modules", ".git"})
 _ASK_S = 60.0
@@ -218,9 +218,9 @@ def _depends(cargo: Cargo, tree: Path) -> bool:
     lock = tree / LOCK
     if lock.is_file() and '\nsource = "' in lock.read_text(errors="replace"):
         return True
-    manifests = (each for each in _inputs(tree) if each.name == MANIFEST)
-    if not any(_NAMED in each.read_bytes() for each in manifests):
-        # Not a dependency in any table: cargo, which takes 20 ms to say so, need not be asked.
+    manifest = tree / MANIFEST
+    if manifest.is_file() and not any(word in manifest.read_bytes() for word in _TELLING):
+        # One package without a table for any: cargo takes 20 ms to say the same.
         return False
     asked = cargo.run(tree, "metadata", "--no-deps", "--format-version=1", timeout_s=_ASK_S)
     if not asked.ok:

@@ -281,9 +281,10 @@ def test_what_a_tree_without_dependencies_needs_is_nothing(rust: Rust, tree: Pat
 def test_where_no_manifest_names_a_dependency_cargo_is_not_asked(tree: Path) -> None:
     nobody = Rust(path="/nowhere", variables={})
     assert nobody.fingerprint(tree, cache=tree.parent / "cache") == ""
-    write(tree, "member/Cargo.toml", '[package]\nname = "m"\n[target."cfg(unix)".dependencies]\n')
-    with pytest.raises(Refused, match="Program not found: cargo"):
-        nobody.fingerprint(tree, cache=tree.parent / "cache")
+    for more in ('[target."cfg(unix)".dependencies]\n', '[workspace]\nmembers = ["m"]\n'):
+        write(tree, "Cargo.toml", MANIFEST + more)
+        with pytest.raises(Refused, match="Program not found: cargo"):
+            nobody.fingerprint(tree, cache=tree.parent / "cache")
 
 
 def test_dependencies_are_fetched_once_and_found_again(tree: Path) -> None:
