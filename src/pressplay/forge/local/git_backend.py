@@ -42,6 +42,7 @@ _CHUNK = 1024 * 1024
 _PROTOCOL = re.compile(r"version=[0-9]")
 _NEWEST = "version=2"
 """In which the list of refs needs no introduction."""
+_GREETING = b"000eversion 2\n"
 
 
 @dataclass(frozen=True)
@@ -129,9 +130,7 @@ class GitBackend:
 
     async def _answer(self, exchange: _Exchange) -> Response:
         if exchange.is_greeting:
-            # What git can do, and nothing of the repository (gitprotocol-v2): asked for once.
-            self._greeting = self._greeting or bytes((await self._run(exchange)).body)
-            return _response(exchange, "advertisement", self._greeting)
+            return await self._greet(exchange)
         if exchange.path != PUSH:
             return await self._run(exchange)
         # git's own locks keep refs whole; one push at a time also tells who moved which branch.
@@ -144,6 +143,17 @@ class GitBackend:
             response = await self._run(exchange, settings=judge.settings(push))
             await looking.look(self._hub, exchange.row, by=exchange.actor.login)
             return response
+
+    async def _greet(self, exchange: _Exchange) -> Response:
+        """What git can do, and nothing of the repository (gitprotocol-v2), so asked for once."""
+        if self._greeting:
+            return _response(exchange, "advertisement", self._greeting)
+        response = await self._run(exchange)
+        content = bytes(response.body)
+        # A git that speaks no version 2 lists refs instead, which are not for everybody.
+        if content.startswith(_GREETING):
+            self._greeting = content
+        return response
 
     async def _run(
         self, exchange: _Exchange, *, settings: Mapping[str, str] | None = None
