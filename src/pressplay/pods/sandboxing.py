@@ -80,8 +80,8 @@ class Sandbox(Protocol):
     def start(self, enclosure: Enclosure, *, output: Path) -> Program:
         """Start the container's command, with all it prints appended to `output`.
 
-        To be called on the main thread: bubblewrap ends with
-        the thread that started it. Raises Refused where it cannot start.
+        To be called on the main thread, as `prepare` is: bubblewrap ends with the thread that
+        started it. Raises Refused where it cannot start.
         """
 
 

@@ -86,7 +86,8 @@ def _gathered(parts: Iterator[bytes]) -> Iterator[bytes]:
         if len(waiting) >= _PIECE:
             yield bytes(waiting)
             waiting.clear()
-    yield bytes(waiting)
+    if waiting:
+        yield bytes(waiting)
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -21,7 +21,7 @@ from pressplay.pods import images, sandboxing, spec
 from pressplay.pods.images import Image, Images
 from pressplay.pods.running import PodResult, PodRun, PodRunner
 from pressplay.pods.sandboxing import Bubblewrap
-from pressplay.pods.warm import ForkServer
+from pressplay.pods.warm import Entered, ForkServer
 from pressplay.stages.forking import WAITING
 
 DETECTED = sandboxing.detect()
@@ -302,10 +302,8 @@ async def test_the_next_sandbox_is_built_while_an_init_container_runs(
     turns: Callable[[spec.Pod], PodRun],
 ) -> None:
     run = turns(_in_turn("sleep 61.5", "true"))
-    running = asyncio.ensure_future(run.run())
-    await _started("61.5")
+    running, entered = await _until_the_first_runs(run, "61.5")
     assert list(run._prepared) == ["c1"]
-    entered = run._prepared["c1"]
     await run.stop(grace_s=20)
     result = await running
     assert not result.succeeded
@@ -318,9 +316,7 @@ async def test_a_stage_waits_in_its_sandbox_and_begins_only_when_its_turn_comes(
     turns: Callable[[spec.Pod], PodRun],
 ) -> None:
     run = turns(_in_turn("sleep 61.625; true", "echo begun"))
-    running = asyncio.ensure_future(run.run())
-    await _started("61.625")
-    entered = run._prepared["c1"]
+    running, entered = await _until_the_first_runs(run, "61.625")
     async with asyncio.timeout(60):
         while not entered._pid:
             await asyncio.sleep(0.01)
@@ -366,9 +362,7 @@ async def test_a_run_that_is_cancelled_leaves_what_was_built_too(
     turns: Callable[[spec.Pod], PodRun],
 ) -> None:
     run = turns(_in_turn("sleep 61.75", "true"))
-    running = asyncio.ensure_future(run.run())
-    await _started("61.75")
-    entered = run._prepared["c1"]
+    running, entered = await _until_the_first_runs(run, "61.75")
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
@@ -421,10 +415,15 @@ def test_whatever_could_mean_another_program_is_not_forked(
     assert not forks.serves(image, command, variables)
 
 
-async def _started(argument: str) -> None:
+async def _until_the_first_runs(
+    run: PodRun, argument: str
+) -> tuple[asyncio.Future[PodResult], Entered]:
+    """Runs pods of `turns` until their init container sleeps; and what waits for it."""
+    running = asyncio.ensure_future(run.run())
     async with asyncio.timeout(60):
         while not _processes(argument):
             await asyncio.sleep(0.01)
+    return running, run._prepared["c1"]
 
 
 def _processes(argument: str) -> list[int]:

@@ -25,28 +25,24 @@ def run(env: StageEnvironment) -> Outcome:
         raise Refused("spec.sha is empty; a preview is always of one commit")
     url, token = connections.clone_url(env, owner, repo), connections.read_token(env)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as beside:
-        asked = beside.submit(_tip, env, owner, repo, ref=ref)
+        looking = beside.submit(_moved, env, owner, repo, ref=ref, sha=sha)
         clone = Path(folder) / "clone.git"
         git.fetch_commit(clone, url=url, sha=sha, ref=ref, auth=token, depth=1)
         left_out = git.export_tree(clone, sha, env.out / "source")
-        tip = asked.result() if ref else sha
+        moved = looking.result()
     rules = recorded.read_policy(env.inputs / recorded.FILE)
     env.write_output("build", str(recorded.has_build(rules)).lower())
     env.log("source_exported", repository=f"{owner}/{repo}", sha=sha, links_left_out=len(left_out))
-    return Outcome(reason=_moved(ref, sha=sha, tip=tip))
+    return Outcome(reason=moved)
 
 
-def _tip(env: StageEnvironment, owner: str, repo: str, *, ref: str) -> str:
-    """The commit that a branch points to by now; empty where there is no such branch."""
+def _moved(env: StageEnvironment, owner: str, repo: str, *, ref: str, sha: str) -> str:
+    """What to say where a branch is no longer at the commit; empty where it is, and for none."""
     if not ref:
         return ""
     with connections.open_forge(env) as forge:
         branch = forge.branch(owner, repo, ref)
-    return branch.sha if branch else ""
-
-
-def _moved(ref: str, *, sha: str, tip: str) -> str:
-    if tip == sha:
+    if branch and branch.sha == sha:
         return ""
-    where = f"has moved on to {tip[:10]}" if tip else "is gone"
+    where = f"has moved on to {branch.sha[:10]}" if branch else "is gone"
     return f"Branch {ref} {where}; the preview shows {sha[:10]}, as asked"
