@@ -36,6 +36,7 @@ from pressplay.engine.steppods import StepPods
 from pressplay.engine.watching import Engine
 from pressplay.forge.local import app as forge_app
 from pressplay.pods import sandboxing
+from pressplay.pods.removing import Remover
 from pressplay.pods.running import PodRunner
 from pressplay.pods.sandboxing import Bubblewrap, Sandbox
 from pressplay.pods.warm import ForkServer
@@ -122,7 +123,10 @@ class _Server:
             clock=clock,
         )
         runner.sweep()
-        self._steps = StepPods(runner=runner, artifacts=self._artifacts, logs=state / "logs")
+        self._remover = Remover()
+        self._steps = StepPods(
+            runner=runner, remover=self._remover, artifacts=self._artifacts, logs=state / "logs"
+        )
         self._engine = Engine(objects=store, pods=self._steps, clock=clock)
         self._runs = RunController(objects=store, clock=clock)
         self._deployments = DeploymentController(
@@ -159,6 +163,7 @@ class _Server:
                 self._expiry.run(),
                 self._closing.run(),
                 self._engine.run(),
+                self._remover.run(),
             )
         ]
         self._announce()
@@ -166,6 +171,7 @@ class _Server:
         for task in working:
             task.cancel()
         await asyncio.gather(*working, return_exceptions=True)
+        await self._remover.close()
         for server in servers:
             server.should_exit = True
         await asyncio.gather(*faces)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import logging
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,11 +15,10 @@ from pressplay.engine.nodes import Outcome, Outputs, Phase, StoredArtifact
 from pressplay.engine.port import StepPod
 from pressplay.engine.templates import Artifact, Parameter
 from pressplay.pods import spec as podspec
+from pressplay.pods.removing import Remover
 from pressplay.pods.running import PodResult, PodRun, PodRunner
 
 T = TypeVar("T")
-
-_LOG = logging.getLogger(__name__)
 
 MAIN = "main"
 SCRIPT_PATH = "/argo/staging/script"
@@ -34,12 +31,14 @@ STOP_GRACE_S = 10.0
 class StepPods:
     """Runs step pods on this machine."""
 
-    def __init__(self, *, runner: PodRunner, artifacts: ArtifactRepository, logs: Path) -> None:
+    def __init__(
+        self, *, runner: PodRunner, remover: Remover, artifacts: ArtifactRepository, logs: Path
+    ) -> None:
         self._runner = runner
         self._artifacts = artifacts
         self._logs = logs
         self._running: dict[str, PodRun] = {}
-        self._removing: dict[str, asyncio.Future[None]] = {}
+        self._remover = remover
 
     def find_log(self, namespace: str, pod: str, container: str) -> Path | None:
         """The log of a container of a step's pod, of one that runs or of one that is over."""
@@ -69,14 +68,15 @@ class StepPods:
             )
         except Refused as error:
             return Outcome(Phase.ERROR, str(error), raised=True)
-        await self._removed(step.uid)
+        await self._remover.gone(step.uid)
+        self._remover.disturb()
         try:
             run = self._runner.create(pod)
             try:
                 return await self._run(run, step)
             finally:
                 self._running.pop(step.uid, None)
-                self._remove(run, step.uid)
+                self._remover.add(step.uid, run.remove)
         except OSError as error:
             # This machine cannot run it, as a node without room cannot; other runs may do well.
             return Outcome(Phase.ERROR, f"The pod cannot be run here: {error}")
@@ -90,22 +90,6 @@ class StepPods:
         """Remove the logs and the stored artifacts of a run that is gone."""
         files.remove_tree(files.beneath(self._logs, workflow))
         self._artifacts.remove(workflow)
-
-    def _remove(self, run: PodRun, uid: str) -> None:
-        """Clean up beside the run, whose next step need not wait for it."""
-        removing = asyncio.ensure_future(_in_thread(run.remove))
-        self._removing[uid] = removing
-        removing.add_done_callback(functools.partial(self._note_removed, uid))
-
-    def _note_removed(self, uid: str, removing: asyncio.Future[None]) -> None:
-        del self._removing[uid]
-        if not removing.cancelled() and (error := removing.exception()) is not None:
-            _LOG.warning("pod_not_removed uid=%s error=%s", uid, error)
-
-    async def _removed(self, uid: str) -> None:
-        """Wait until an earlier attempt at the same pod has left its folder."""
-        if uid in self._removing:
-            await asyncio.wait({self._removing[uid]})
 
     def _find(self, namespace: str, pod: str) -> PodRun | None:
         for run in self._running.values():

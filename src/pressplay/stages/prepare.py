@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +17,16 @@ from pressplay.api import names, parameters, policy
 from pressplay.api.forge import Comment, Pull
 from pressplay.base.errors import Refused
 from pressplay.forge.client import Forge
-from pressplay.stages import asking, bundles, connections, git, handover, limits, tasks
+from pressplay.stages import (
+    asking,
+    bundles,
+    connections,
+    git,
+    handover,
+    limits,
+    scratch,
+    tasks,
+)
 from pressplay.stages.admission.trust import Trust
 from pressplay.stages.environment import Outcome, StageEnvironment
 from pressplay.stages.handover import Context
@@ -67,11 +75,8 @@ def run(env: StageEnvironment) -> Outcome:
     request = asking.read_request(env)
     role = parameters.check("github-app", env.require("GITHUB_APP"))
     asked = read_asked(request, *asking.repository_of(env))
-    with (
-        connections.open_forge(env) as forge,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        directory = Path(folder) / "clone.git"
+    directory = scratch.folder() / "clone.git"
+    with connections.open_forge(env) as forge:
         subject = _subject(forge, asked)
         with ThreadPoolExecutor(1) as beside:
             talk = beside.submit(_talk, forge, asked, subject.pull)

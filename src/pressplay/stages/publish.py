@@ -7,7 +7,6 @@ one branch moves forward: the run's own, or the head branch of its pull request.
 from __future__ import annotations
 
 import re
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from pressplay.api.forge import Branch, Pull
 from pressplay.base import files
 from pressplay.base.errors import Refused
 from pressplay.forge.client import Forge
-from pressplay.stages import connections, git, handover, tasks
+from pressplay.stages import connections, git, handover, scratch, tasks
 from pressplay.stages.agents.results import Result
 from pressplay.stages.environment import Ending, Outcome, StageEnvironment
 from pressplay.stages.gates import examining
@@ -66,15 +65,12 @@ def run(env: StageEnvironment) -> Outcome:
     result = Result.from_json(handover.read(env, handover.RESULT))
     verification = Verification.from_json(handover.read(env, handover.VERIFICATION))
     try:
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            connections.open_forge(env) as forge,
-        ):
+        with connections.open_forge(env) as forge:
             publication = Publication(
                 env=env,
                 context=context,
                 result=result,
-                directory=Path(folder) / "clean.git",
+                directory=scratch.folder() / "clean.git",
                 tip=result.head if result.commits else context.head_sha,
                 forge=forge,
             )

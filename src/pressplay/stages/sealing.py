@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
 from pathlib import Path
 
 from pressplay.base import clocks, files
@@ -17,7 +16,7 @@ from pressplay.base.clocks import SystemClock
 from pressplay.evidence import bundles
 from pressplay.evidence.bundles import About, Bundle
 from pressplay.evidence.signing import SigningKey
-from pressplay.stages import connections, runfacts
+from pressplay.stages import connections, runfacts, scratch
 from pressplay.stages.environment import Outcome, StageEnvironment
 from pressplay.stages.runfacts import RunFacts
 
@@ -63,10 +62,9 @@ def seal(env: StageEnvironment, evidence: Path, facts: RunFacts) -> Bundle:
         head_sha=facts.head_sha,
         created=clocks.to_text(SystemClock().now()),
     )
-    with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder) / "evidence"
-        files.copy_plain(evidence, tree)
-        record = facts.to_json(status=env.get("STATUS", facts.phase))
-        (tree / RUN_FILE).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
-        key = SigningKey.from_folder(env.signing_key_dir)
-        return bundles.build(tree, target, about=about, key=key, secrets=env.secrets)
+    tree = scratch.folder() / "evidence"
+    files.copy_plain(evidence, tree)
+    record = facts.to_json(status=env.get("STATUS", facts.phase))
+    (tree / RUN_FILE).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    key = SigningKey.from_folder(env.signing_key_dir)
+    return bundles.build(tree, target, about=about, key=key, secrets=env.secrets)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pressplay.base import ids, processes
 from pressplay.base.errors import PressplayError
-from pressplay.stages import asking, caching, children, git, handover, relaying
+from pressplay.stages import asking, caching, children, git, handover, relaying, scratch
 from pressplay.stages.environment import Outcome, StageEnvironment
 from pressplay.stages.handover import Context
 from pressplay.stages.toolchains import preparing
@@ -50,24 +50,24 @@ def _why_not(env: StageEnvironment, context: Context) -> str:
 
 def _warm(env: StageEnvironment, context: Context) -> str:
     preparer = _preparer(env, context)
-    with tempfile.TemporaryDirectory() as folder:
-        directory, tree = Path(folder) / "own.git", Path(folder) / "tree"
-        handover.take_source(env, directory, context)
-        # The one place that decides what is saved: the base, whatever the head is.
-        git.export_tree(directory, context.base_sha, tree)
-        toolchain, cache = preparer.choose(tree), caching.folder(env)
-        build = context.policy.policy.preview.process.build
-        command = build if toolchain.lints_dependencies else ()
-        fingerprint = _fingerprint(toolchain.fingerprint(tree, cache=cache), command)
-        if not fingerprint or fingerprint == caching.stored_fingerprint(env):
-            env.log("cache_serves" if fingerprint else "no_dependencies", base=context.base_sha)
-            return ""
-        if caching.has_outgrown(env):
-            env.log("cache_begun_anew", limit=caching.LIMIT_SETTING)
-            cache.mkdir(parents=True, exist_ok=True)
-        ready = preparer.ready(tree, timeout_s=preparing.PREPARE_S)
-        if command:
-            _build_app(preparer, ready, tree=tree, command=command)
+    folder = scratch.folder()
+    directory, tree = folder / "own.git", folder / "tree"
+    handover.take_source(env, directory, context)
+    # The one place that decides what is saved: the base, whatever the head is.
+    git.export_tree(directory, context.base_sha, tree)
+    toolchain, cache = preparer.choose(tree), caching.folder(env)
+    build = context.policy.policy.preview.process.build
+    command = build if toolchain.lints_dependencies else ()
+    fingerprint = _fingerprint(toolchain.fingerprint(tree, cache=cache), command)
+    if not fingerprint or fingerprint == caching.stored_fingerprint(env):
+        env.log("cache_serves" if fingerprint else "no_dependencies", base=context.base_sha)
+        return ""
+    if caching.has_outgrown(env):
+        env.log("cache_begun_anew", limit=caching.LIMIT_SETTING)
+        cache.mkdir(parents=True, exist_ok=True)
+    ready = preparer.ready(tree, timeout_s=preparing.PREPARE_S)
+    if command:
+        _build_app(preparer, ready, tree=tree, command=command)
     return _save(env, context, fingerprint)
 
 

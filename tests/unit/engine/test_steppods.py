@@ -21,6 +21,7 @@ from pressplay.engine.steppods import StepPods
 from pressplay.engine.templates import Artifact
 from pressplay.pods import images, sandboxing
 from pressplay.pods.images import Images
+from pressplay.pods.removing import Remover
 from pressplay.pods.running import PodRun, PodRunner
 
 
@@ -59,7 +60,9 @@ class Bench:
             sandbox=sandboxing.detect(),
             clock=clocks.SystemClock(),
         )
-        self.pods = StepPods(runner=runner, artifacts=self.artifacts, logs=folder / "logs")
+        self.pods = StepPods(
+            runner=runner, remover=Remover(), artifacts=self.artifacts, logs=folder / "logs"
+        )
 
     async def run(self, raw: dict[str, Any], **artifacts: Artifact) -> Outcome:
         """Run one template."""

@@ -7,6 +7,7 @@ import itertools
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ from pressplay.forge.tokens import AppKey
 from pressplay.manifests import loading
 from pressplay.server import app as server_app
 from pressplay.server.auth import Accounts
+from pressplay.stages import scratch
 from pressplay.stages.environment import StageEnvironment
 
 MakeEnv = Callable[..., StageEnvironment]
@@ -52,6 +54,21 @@ APPS = {
     "rex": {"contents": "write", "pull_requests": "write", "issues": "write", "checks": "read"},
     "qa-approver": {"contents": "read", "pull_requests": "write", "checks": "write"},
 }
+
+
+@pytest.fixture(autouse=True)
+def scratch_folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Those of a test end with it: what stands for a container here ends with pytest only."""
+    with tempfile.TemporaryDirectory() as folder:
+        names = itertools.count()
+
+        def make() -> Path:
+            made = Path(folder) / str(next(names))
+            made.mkdir()
+            return made
+
+        monkeypatch.setattr(scratch, "folder", make)
+        yield
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pathlib import Path
 from pressplay.base import clocks
 from pressplay.base.clocks import SystemClock
 from pressplay.base.errors import PressplayError, Refused
-from pressplay.stages import asking, children, git, handover, limits, relaying
+from pressplay.stages import asking, children, git, handover, limits, relaying, scratch
 from pressplay.stages.agents import claude, command, furnishing, port, scripted, workspaces
 from pressplay.stages.agents.furnishing import Furnished, Furnisher
 from pressplay.stages.agents.port import Agent, Job, Worked
@@ -59,13 +59,12 @@ def run(env: StageEnvironment) -> Outcome:
     started = clocks.to_text(clock.now())
     transcript = Transcript(redact=env.redact, write=_print)
     do: Callable[..., Work] = _mechanical if context.role == handover.MECHANICAL else _agents
-    with tempfile.TemporaryDirectory() as folder:
-        directory = Path(folder) / "own.git"
-        handover.take_source(env, directory, context)
-        work = do(env, context, directory=directory, transcript=transcript)
-        target = env.out / handover.CHANGES
-        target.parent.mkdir(parents=True, exist_ok=True)
-        commits = workspaces.bundle_work(directory, target, start=context.head_sha, tip=work.tip)
+    directory = scratch.folder() / "own.git"
+    handover.take_source(env, directory, context)
+    work = do(env, context, directory=directory, transcript=transcript)
+    target = env.out / handover.CHANGES
+    target.parent.mkdir(parents=True, exist_ok=True)
+    commits = workspaces.bundle_work(directory, target, start=context.head_sha, tip=work.tip)
     result = Result(
         role=context.role,
         kind=work.kind,

@@ -20,8 +20,8 @@ class Case:
     """The commits from `context.head_sha` to `tip`, in our own clean `directory`.
 
     `path` is where programs are found; `variables` are the object's own, for its tests; `scratch`
-    is an empty folder of the gate's own; `deadline` is the moment, on the monotonic clock, by
-    which its answer must stand.
+    is a folder of the gate's own; `deadline` is the moment, on the monotonic clock, by which its
+    answer must stand.
     """
 
     env: StageEnvironment

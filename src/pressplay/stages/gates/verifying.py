@@ -6,13 +6,11 @@ necessary and not sufficient: `publish` looks at the commits again before it pus
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from pressplay.base.clocks import SystemClock
 from pressplay.base.errors import Refused
-from pressplay.stages import asking, children, handover
+from pressplay.stages import asking, children, handover, scratch
 from pressplay.stages.agents.results import Result, WorkOutcome
 from pressplay.stages.environment import Ending, Outcome, StageEnvironment
 from pressplay.stages.gates import examining, formatting, implementing, testing
@@ -71,27 +69,26 @@ def _judge(env: StageEnvironment, context: Context, result: Result) -> tuple[str
         return ("result.json names a new head, but no commits",)
     clock = SystemClock()
     deadline = clock.monotonic() + TIME_S
-    with tempfile.TemporaryDirectory() as folder:
-        directory, scratch = Path(folder) / "clean.git", Path(folder) / "scratch"
-        scratch.mkdir()
-        handover.take_source(env, directory, context)
-        tip = context.head_sha
-        if result.commits:
-            try:
-                handover.take_changes(env, directory, result.head)
-            except Refused as error:
-                return (f"the agent's commits cannot be taken in: {error}",)
-            tip = result.head
-        case = Case(
-            env=env,
-            context=context,
-            result=result,
-            directory=directory,
-            tip=tip,
-            scratch=scratch,
-            path=children.search_path(env),
-            variables=children.plain_variables(asking.read_request(env)),
-            clock=clock,
-            deadline=deadline,
-        )
-        return examining.examine(directory, context=context, tip=tip) or GATES[context.role](case)
+    folder = scratch.folder()
+    directory = folder / "clean.git"
+    handover.take_source(env, directory, context)
+    tip = context.head_sha
+    if result.commits:
+        try:
+            handover.take_changes(env, directory, result.head)
+        except Refused as error:
+            return (f"the agent's commits cannot be taken in: {error}",)
+        tip = result.head
+    case = Case(
+        env=env,
+        context=context,
+        result=result,
+        directory=directory,
+        tip=tip,
+        scratch=folder,
+        path=children.search_path(env),
+        variables=children.plain_variables(asking.read_request(env)),
+        clock=clock,
+        deadline=deadline,
+    )
+    return examining.examine(directory, context=context, tip=tip) or GATES[context.role](case)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from pressplay.api import parameters
 from pressplay.base.errors import Refused
-from pressplay.stages import asking, connections, git
+from pressplay.stages import asking, connections, git, scratch
 from pressplay.stages.environment import Outcome, StageEnvironment
 from pressplay.stages.previews import recorded
 
@@ -24,9 +22,9 @@ def run(env: StageEnvironment) -> Outcome:
     if not sha:
         raise Refused("spec.sha is empty; a preview is always of one commit")
     url, token = connections.clone_url(env, owner, repo), connections.read_token(env)
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as beside:
+    with ThreadPoolExecutor(1) as beside:
         looking = beside.submit(_moved, env, owner, repo, ref=ref, sha=sha)
-        clone = Path(folder) / "clone.git"
+        clone = scratch.folder() / "clone.git"
         git.fetch_commit(clone, url=url, sha=sha, ref=ref, auth=token, depth=1)
         left_out = git.export_tree(clone, sha, env.out / "source")
         moved = looking.result()

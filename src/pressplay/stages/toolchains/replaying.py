@@ -5,13 +5,12 @@ The same function for both, so that a difference can only come from somebody's h
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pressplay.base import files
-from pressplay.stages import git
+from pressplay.stages import git, scratch
 from pressplay.stages.environment import Foreign
 from pressplay.stages.toolchains import preparing
 from pressplay.stages.toolchains.port import Findings, Toolchain
@@ -37,20 +36,19 @@ def mend(directory: Path, sha: str, *, base: str, preparer: Preparer) -> Mended:
     """
     start = git.merge_base(directory, base, sha) or base
     changed = None if start == sha else _present(directory, start, sha)
-    with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder) / "tree"
-        left_out = git.export_tree(directory, sha, tree)
-        toolchain = preparer.choose(tree)
-        if toolchain.lints_dependencies:
-            toolchain = preparer.ready(tree, timeout_s=preparing.PREPARE_S).toolchain
-        with preparer.env.timed(Foreign.TOOLS):
-            said = toolchain.mend(tree)
+    tree = scratch.folder() / "tree"
+    left_out = git.export_tree(directory, sha, tree)
+    toolchain = preparer.choose(tree)
+    if toolchain.lints_dependencies:
+        toolchain = preparer.ready(tree, timeout_s=preparing.PREPARE_S).toolchain
+    with preparer.env.timed(Foreign.TOOLS):
+        said = toolchain.mend(tree)
+    mended = git.snapshot(directory, tree, on=sha, keep=left_out)
+    if changed is not None and _put_back(directory, tree, old=sha, new=mended, but=changed):
         mended = git.snapshot(directory, tree, on=sha, keep=left_out)
-        if changed is not None and _put_back(directory, tree, old=sha, new=mended, but=changed):
-            mended = git.snapshot(directory, tree, on=sha, keep=left_out)
-        with preparer.env.timed(Foreign.TOOLS):
-            findings = toolchain.check(tree, paths=changed)
-        return Mended(tree=mended, toolchain=toolchain, findings=findings, said=said)
+    with preparer.env.timed(Foreign.TOOLS):
+        findings = toolchain.check(tree, paths=changed)
+    return Mended(tree=mended, toolchain=toolchain, findings=findings, said=said)
 
 
 def _present(directory: Path, old: str, new: str) -> list[str]:

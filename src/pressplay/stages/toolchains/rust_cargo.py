@@ -6,9 +6,7 @@ wants the network should say so at once.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +15,7 @@ from pressplay.base import processes, rust_programs
 from pressplay.base.errors import Refused
 from pressplay.base.processes import Finished
 from pressplay.base.rust_programs import RustPrograms
-from pressplay.stages import children
+from pressplay.stages import children, scratch
 
 TARGET = "CARGO_TARGET_DIR"
 HOME = "CARGO_HOME"
@@ -58,9 +56,7 @@ class Cargo:
 
     @cached_property
     def _own(self) -> Path:
-        folder = Path(tempfile.mkdtemp(prefix="cargo-"))
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        return folder
+        return scratch.folder()
 
     @property
     def target(self) -> Path:
