@@ -557,6 +557,32 @@ async def test_what_was_placed_is_there_and_what_was_written_comes_out(
     assert run.read(container="main", path="/out/end", limit=2) == b"en"
 
 
+async def test_what_is_taken_is_what_is_exported(world: World, tmp_path: Path) -> None:
+    _, run = await world.run(
+        f"mkdir -p {R}/out/sub; echo ran > {R}/out/sub/file; ln -s file {R}/out/sub/link"
+    )
+    assert run.export(container="main", path="/out", target=tmp_path / "copy")
+    assert run.take(container="main", path="/out", target=tmp_path / "taken")
+    copied, taken = (
+        [str(each.relative_to(folder)) for each in sorted(folder.rglob("*"))]
+        for folder in (tmp_path / "copy", tmp_path / "taken")
+    )
+    assert copied == taken == ["sub", "sub/file"]
+    assert (tmp_path / "taken" / "sub" / "file").read_text() == "ran\n"
+    assert not run.take(container="main", path="/no", target=tmp_path / "x")
+
+
+async def test_what_is_taken_stays_in_a_claim(world: World, tmp_path: Path) -> None:
+    _, run = await world.run(
+        f"echo kept > {R}/data/file",
+        volumes=[{"name": "data", "persistentVolumeClaim": {"claimName": "cache"}}],
+        container={"volumeMounts": [{"name": "data", "mountPath": "/data"}]},
+    )
+    assert run.take(container="main", path="/data", target=tmp_path / "taken")
+    assert (tmp_path / "taken" / "file").read_text() == "kept\n"
+    assert run.read(container="main", path="/data/file", limit=9) == b"kept\n"
+
+
 async def test_what_is_not_there_is_told_apart(world: World, tmp_path: Path) -> None:
     _, run = await world.run(f"mkdir {R}/out; touch {R}/out/file")
     assert not run.export(container="main", path="/out/no", target=tmp_path / "x")

@@ -14,9 +14,9 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pressplay.base.errors import Refused
 
@@ -31,6 +31,9 @@ _FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_DIRECTORY
 _CHUNK = 1024 * 1024
 _RANGE = 128 * _CHUNK
 _NOT_BY_KERNEL = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
+_Entry: TypeAlias = tuple[int, str]
+"""A folder's descriptor, and a name in it."""
+
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -111,6 +114,26 @@ def copy_beneath(source_root: Path, path: str | PurePosixPath, target: Path) -> 
         target.parent.mkdir(parents=True, exist_ok=True)
         with _closing(os.open(target.parent, os.O_RDONLY | os.O_CLOEXEC)) as folder:
             _copy(source, folder, target.name)
+    return True
+
+
+def move_beneath(source_root: Path, path: str | PurePosixPath, target: Path) -> bool:
+    """As `copy_beneath`, but files leave their old place, where nobody can tell the difference.
+
+    They are copied where they have another name as well, notes of their own, or another file
+    system to go to. To be called when all that could write to them has ended.
+    """
+    source = open_beneath(source_root, path)
+    if source is None:
+        return False
+    *folders, name = _parts(path) or [""]
+    with _closing(source), ExitStack() as stack:
+        folder = open_beneath(source_root, PurePosixPath(*folders)) if name else None
+        if folder is not None:
+            stack.enter_context(_closing(folder))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _closing(os.open(target.parent, os.O_RDONLY | os.O_CLOEXEC)) as goal:
+            _copy(source, goal, target.name, origin=None if folder is None else (folder, name))
     return True
 
 
@@ -248,13 +271,47 @@ def _make_folder(name: str, folder: int) -> int:
     return os.open(name, _FOLDER, dir_fd=folder)
 
 
-def _copy(source: int, folder: int, name: str, *, depth: int = 0) -> None:
+def _copy(
+    source: int, folder: int, name: str, *, origin: _Entry | None = None, depth: int = 0
+) -> None:
+    """Copy a file or folder; files are moved where `origin` says in which folder they are, and how
+    they are called there.
+    """
     mode = os.fstat(source).st_mode
     if stat.S_ISDIR(mode):
-        _copy_folder(source, folder, name, depth=depth)
+        _copy_folder(source, folder, name, is_moving=origin is not None, depth=depth)
         return
-    with _closing(_create(name, folder, 0o755 if mode & 0o111 else 0o644)) as target:
+    if origin is not None and _move(source, origin, (folder, name)):
+        return
+    with _closing(_create(name, folder, _mode_of_copy(mode))) as target:
         _copy_content(source, target)
+
+
+def _move(source: int, origin: _Entry, goal: _Entry) -> bool:
+    """Whether the open file `source` could go to its new place itself, and went."""
+    status = os.fstat(source)
+    # Through another name it could change later; access lists and notes nobody has asked for.
+    if status.st_nlink != 1 or _has_attributes(source):
+        return False
+    try:
+        os.rename(origin[1], goal[1], src_dir_fd=origin[0], dst_dir_fd=goal[0])
+    except OSError:
+        # Another file system, a folder in the way: to copy works, or says what is wrong.
+        return False
+    os.fchmod(source, _mode_of_copy(status.st_mode))
+    return True
+
+
+def _has_attributes(source: int) -> bool:
+    """Whether a file has those extended attributes that an ordinary user can set."""
+    try:
+        return any(name.startswith(("user.", "system.")) for name in os.listxattr(source))
+    except OSError:
+        return False
+
+
+def _mode_of_copy(mode: int) -> int:
+    return 0o755 if mode & 0o111 else 0o644
 
 
 def _copy_content(source: int, target: int) -> None:
@@ -275,7 +332,7 @@ def _copy_content(source: int, target: int) -> None:
             shutil.copyfileobj(reader, writer, _CHUNK)
 
 
-def _copy_folder(source: int, folder: int, name: str, *, depth: int) -> None:
+def _copy_folder(source: int, folder: int, name: str, *, is_moving: bool, depth: int) -> None:
     if depth >= MAX_DEPTH:
         raise Refused(f"Folder {name} is nested deeper than {MAX_DEPTH} levels; make it flatter")
     try:
@@ -287,7 +344,8 @@ def _copy_folder(source: int, folder: int, name: str, *, depth: int) -> None:
             entry = _open_entry(each, source)
             if entry is not None:
                 with _closing(entry):
-                    _copy(entry, target, each, depth=depth + 1)
+                    origin = (source, each) if is_moving else None
+                    _copy(entry, target, each, origin=origin, depth=depth + 1)
 
 
 def _open_entry(name: str, folder: int) -> int | None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import itertools
+import posixpath
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -160,9 +163,10 @@ class StepPods:
             if value is not None:
                 parameters[parameter.name] = value
         artifacts = {}
+        shared = _overlapping([each.path for each in declared.artifacts])
         for artifact in declared.artifacts:
             try:
-                stored = self._save(run, artifact, step)
+                stored = self._save(run, artifact, step, is_last=artifact.path not in shared)
             except Refused as error:
                 complaints.append(str(error))
                 continue
@@ -171,19 +175,35 @@ class StepPods:
         result = _result(run) if step.wants_result else None
         return Outputs(parameters, artifacts, result), next(iter(complaints), "")
 
-    def _save(self, run: PodRun, artifact: Artifact, step: StepPod) -> StoredArtifact | None:
+    def _save(
+        self, run: PodRun, artifact: Artifact, step: StepPod, *, is_last: bool
+    ) -> StoredArtifact | None:
+        """Store it; `is_last` says that no other output needs any of it."""
         key = artifact.key or f"{step.workflow}/{step.name}/{artifact.name}"
-        if not self._export(run, artifact.path, key):
+        bring = functools.partial(
+            run.take if is_last else run.export, container=MAIN, path=artifact.path
+        )
+        if run.is_dir(container=MAIN, path=artifact.path):
+            is_there = bring(target=self._artifacts.target(key))
+        else:
+            with self._artifacts.incoming(key) as part:
+                is_there = bring(target=part)
+        if not is_there:
             if artifact.optional:
                 return None
             raise Refused(f"failed to save outputs: {artifact.path}: no such file or directory")
         return StoredArtifact(artifact.name, key)
 
-    def _export(self, run: PodRun, path: str, key: str) -> bool:
-        if run.is_dir(container=MAIN, path=path):
-            return run.export(container=MAIN, path=path, target=self._artifacts.target(key))
-        with self._artifacts.incoming(key) as part:
-            return run.export(container=MAIN, path=path, target=part)
+
+def _overlapping(paths: Sequence[str]) -> frozenset[str]:
+    """Those of the paths that another one is, too, or lies in, or leads to."""
+    plain = [posixpath.normpath("/" + path.lstrip("/")) for path in paths]
+    pairs = itertools.permutations(range(len(paths)), 2)
+    return frozenset(
+        paths[one]
+        for one, other in pairs
+        if posixpath.commonpath([plain[one], plain[other]]) in (plain[one], plain[other])
+    )
 
 
 def _exit_code(result: PodResult) -> str:

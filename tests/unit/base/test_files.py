@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -166,3 +167,70 @@ def test_copies_leave_no_descriptor_open(trap: Path, tmp_path: Path) -> None:
         except Refused:
             continue
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_files_are_moved_as_they_would_be_copied(trap: Path, tmp_path: Path) -> None:
+    (trap / "sub" / "file").chmod(0o4750)
+    number = (trap / "sub" / "file").stat().st_ino
+    target = tmp_path / "moved"
+    (target / "sub").mkdir(parents=True)
+    (target / "sub" / "kept").write_text("kept")
+    (target / "sub" / "file").symlink_to(tmp_path / "secret" / "key")
+    assert files.move_beneath(tmp_path, "trap", target)
+    found = {str(each.relative_to(target)) for each in target.rglob("*")}
+    assert found == {"sub", "sub/file", "sub/kept"}
+    moved = (target / "sub" / "file").lstat()
+    assert (moved.st_ino, stat.S_IMODE(moved.st_mode)) == (number, 0o755)
+    assert (tmp_path / "secret" / "key").read_text() == "secret"
+    assert sorted(each.name for each in trap.rglob("*")) == ["file-link", "link", "pipe", "sub"]
+
+
+def test_a_single_file_is_moved(trap: Path, tmp_path: Path) -> None:
+    number = (trap / "sub" / "file").stat().st_ino
+    assert files.move_beneath(trap, "/sub/file", tmp_path / "deep" / "moved")
+    assert (tmp_path / "deep" / "moved").stat().st_ino == number
+    assert not (trap / "sub" / "file").exists()
+    assert not files.move_beneath(trap, "/sub/file", tmp_path / "again")
+
+
+def test_a_file_with_another_name_is_copied_instead(trap: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other-name"
+    other.hardlink_to(trap / "sub" / "file")
+    assert files.move_beneath(trap, "sub", tmp_path / "moved")
+    other.write_text("changed later")
+    assert (tmp_path / "moved" / "file").read_text() == "fine"
+
+
+def test_a_file_with_notes_of_its_own_is_copied_without_them(trap: Path, tmp_path: Path) -> None:
+    try:
+        os.setxattr(trap / "sub" / "file", "user.note", b"x")
+    except OSError:
+        pytest.skip("this file system keeps no extended attributes")
+    assert files.move_beneath(trap, "sub", tmp_path / "moved")
+    assert os.listxattr(tmp_path / "moved" / "file") == []
+    assert (trap / "sub" / "file").exists()
+
+
+def test_a_file_that_cannot_leave_its_file_system_is_copied(
+    trap: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "rename", refuse)
+    assert files.move_beneath(trap, "sub", tmp_path / "moved")
+    assert (tmp_path / "moved" / "file").read_text() == "fine"
+
+
+@pytest.mark.parametrize("path", ["link", "pipe", "file-link", "link/key", "../secret"])
+def test_nothing_is_moved_through_a_link(trap: Path, tmp_path: Path, path: str) -> None:
+    with pytest.raises(Refused):
+        files.move_beneath(trap, path, tmp_path / "moved")
+    assert not (tmp_path / "moved").exists()
+
+
+def test_a_folder_in_the_way_of_a_moved_file_is_not_replaced(trap: Path, tmp_path: Path) -> None:
+    (tmp_path / "moved" / "file").mkdir(parents=True)
+    with pytest.raises(Refused, match="cannot be written here"):
+        files.move_beneath(trap, "sub", tmp_path / "moved")
+    assert (trap / "sub" / "file").read_text() == "fine"

@@ -115,6 +115,33 @@ async def test_a_failed_step_still_hands_out_what_it_wrote(bench: Bench) -> None
     assert stored.read_text() == "x\n"
 
 
+@pytest.mark.parametrize(
+    ("outer", "inner"), [("/out", "/out/deep/file"), ("/out/", "/out"), ("/", "/out/deep")]
+)
+async def test_outputs_that_lie_in_each_other_are_both_whole(
+    bench: Bench, outer: str, inner: str
+) -> None:
+    outputs = {
+        "artifacts": [
+            {"name": "outer", "path": outer, "s3": {"key": "wf/outer"}},
+            {"name": "inner", "path": inner, "s3": {"key": "wf/inner"}},
+            {"name": "apart", "path": "/outside", "s3": {"key": "wf/apart"}},
+        ]
+    }
+    script = "mkdir -p /out/deep; echo one > /out/deep/file; echo two > /outside"
+    outcome = await bench.run(_shell(script, outputs=outputs))
+    assert (outcome.phase, outcome.message) == (Phase.SUCCEEDED, "")
+    found = [bench.artifacts.path(f"wf/{name}") for name in ("outer", "inner", "apart")]
+    texts = [_texts(each) for each in found if each is not None]
+    assert [text.count("one\n") for text in texts] == [1, 1, 0]
+    assert texts[2] == "two\n"
+
+
+def _texts(path: Path) -> str:
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return "".join(each.read_text() for each in files if each.is_file() and each.suffix == "")
+
+
 async def test_artifacts_come_in_from_the_store_and_as_raw_text(bench: Bench) -> None:
     bench.artifacts.target("made/before").write_text("kept")
     outcome = await bench.run(
