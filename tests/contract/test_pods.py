@@ -21,7 +21,7 @@ from pressplay.base.clocks import SystemClock
 from pressplay.base.errors import Refused
 from pressplay.pods import spec
 from pressplay.pods.images import Image, Images
-from pressplay.pods.running import PodResult, PodRun, PodRunner
+from pressplay.pods.running import RETIRED, PodResult, PodRun, PodRunner
 from pressplay.pods.sandboxing import Bubblewrap, Plain, Sandbox
 
 R = "$PRESSPLAY_ROOT"
@@ -555,6 +555,17 @@ async def test_what_was_placed_is_there_and_what_was_written_comes_out(
     assert (tmp_path / "kept" / "tree" / "sub" / "run.sh").read_text() == "echo ran"
     assert run.read(container="main", path="/out/end", limit=100) == b"end\n"
     assert run.read(container="main", path="/out/end", limit=2) == b"en"
+
+
+async def test_a_pod_that_is_over_makes_room_for_another_with_its_uid(world: World) -> None:
+    _, first = await world.run(f"echo first > {R}/out", uid="same")
+    first.retire()
+    _, second = await world.run(f"test -e {R}/out || echo second > {R}/out", uid="same")
+    first.remove()
+    assert second.read(container="main", path="/out", limit=9) == b"second\n"
+    second.retire()
+    second.remove()
+    assert [each.name for each in (world.folder / "pods").glob(f"{RETIRED}*")] == []
 
 
 async def test_what_is_taken_is_what_is_exported(world: World, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ import base64
 import copy
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ import pytest
 
 from pressplay.api import names
 from pressplay.app.wiring import OPERATOR
+from pressplay.pods.running import RETIRED
 
 if TYPE_CHECKING:
     from tests.flows.conftest import Called, Machine, Step, Walk
@@ -301,7 +303,12 @@ def left_nothing(world: World, summary: dict[str, Any]) -> None:
     assert (summary["urls"], world.previews()) == ({}, [])
     asked = world.requests(summary["run"])
     assert {each["status"]["phase"] for each in asked} <= {"Succeeded", "Failed", "Cancelled"}
-    assert not list((world.machine.state / "pods").glob(f"{summary['run']}*"))
+    pods = world.machine.state / "pods"
+    assert not list(pods.glob(f"{summary['run']}*"))
+    until = time.monotonic() + 20
+    while list(pods.glob(f"{RETIRED}*")):
+        assert time.monotonic() < until, "what is over is not removed"
+        time.sleep(0.02)
 
 
 # Every step

@@ -71,7 +71,6 @@ class StepPods:
             )
         except Refused as error:
             return Outcome(Phase.ERROR, str(error), raised=True)
-        await self._remover.gone(step.uid)
         self._remover.disturb()
         try:
             run = self._runner.create(pod)
@@ -79,7 +78,8 @@ class StepPods:
                 return await self._run(run, step)
             finally:
                 self._running.pop(step.uid, None)
-                self._remover.add(step.uid, run.remove)
+                run.retire()
+                self._remover.add(step.name, run.remove)
         except OSError as error:
             # This machine cannot run it, as a node without room cannot; other runs may do well.
             return Outcome(Phase.ERROR, f"The pod cannot be run here: {error}")

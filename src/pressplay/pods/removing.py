@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ MOST = 32
 
 @dataclass(frozen=True)
 class _Waiting:
+    name: str
     since: float
     remove: Callable[[], None]
 
@@ -36,24 +38,17 @@ class Remover:
         """A pod that has waited for `patience_s`, or one of more than `most`, waits no longer."""
         self._calm_s, self._patience_s, self._most = calm_s, patience_s, most
         self._disturbed = -calm_s
-        self._waiting: dict[str, _Waiting] = {}
-        self._leaving: dict[str, asyncio.Future[None]] = {}
+        self._waiting: deque[_Waiting] = deque()
         self._added = asyncio.Event()
 
     def disturb(self) -> None:
         """Tell that a pod starts."""
         self._disturbed = _now()
 
-    def add(self, uid: str, remove: Callable[[], None]) -> None:
+    def add(self, name: str, remove: Callable[[], None]) -> None:
         """Call `remove` by and by. Where it fails, the log says so."""
-        self._waiting[uid] = _Waiting(_now(), remove)
+        self._waiting.append(_Waiting(name, _now(), remove))
         self._added.set()
-
-    async def gone(self, uid: str) -> None:
-        """Back when the pod is removed: at once, if it still waits or was never added."""
-        leaving = self._begin(uid) if uid in self._waiting else self._leaving.get(uid)
-        if leaving is not None:
-            await asyncio.wait({leaving})
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -61,33 +56,30 @@ class Remover:
             await self._added.wait()
             self._added.clear()
             while self._waiting:
-                await self._work()
+                rest = self._rest_s()
+                if rest > 0:
+                    await asyncio.sleep(rest)
+                else:
+                    await self._remove_first()
 
     async def close(self) -> None:
         """Remove all that still wait, when `run` has ended and nobody adds any more."""
-        for uid in [*self._leaving, *self._waiting]:
-            await self.gone(uid)
+        while self._waiting:
+            await self._remove_first()
 
-    async def _work(self) -> None:
-        uid, first = next(iter(self._waiting.items()))
-        rest = min(self._disturbed + self._calm_s, first.since + self._patience_s) - _now()
-        if rest > 0 and len(self._waiting) <= self._most:
-            await asyncio.sleep(rest)
-        else:
-            await asyncio.wait({self._begin(uid)})
+    def _rest_s(self) -> float:
+        """Seconds for which the first one still has to wait; no more than 0 where it has not."""
+        if len(self._waiting) > self._most:
+            return 0.0
+        calm = self._disturbed + self._calm_s
+        return min(calm, self._waiting[0].since + self._patience_s) - _now()
 
-    def _begin(self, uid: str) -> asyncio.Future[None]:
-        leaving = asyncio.ensure_future(self._remove(uid, self._waiting.pop(uid).remove))
-        self._leaving[uid] = leaving
-        return leaving
-
-    async def _remove(self, uid: str, remove: Callable[[], None]) -> None:
+    async def _remove_first(self) -> None:
+        first = self._waiting.popleft()
         try:
-            await asyncio.to_thread(remove)
+            await asyncio.to_thread(first.remove)
         except OSError as error:
-            _LOG.warning("pod_not_removed uid=%s error=%s", uid, error)
-        finally:
-            del self._leaving[uid]
+            _LOG.warning("pod_not_removed name=%s error=%s", first.name, error)
 
 
 def _now() -> float:

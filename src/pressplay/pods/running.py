@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import secrets
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +27,9 @@ from pressplay.pods.sources import Sources
 from pressplay.pods.spares import Shape, Spares
 from pressplay.pods.spec import Pod
 from pressplay.pods.warm import Entered
+
+RETIRED = ".over-"
+"""How the names of folders begin whose pods are over."""
 
 _RESTART_S = 1.0
 _LONGEST_RESTART_S = 30.0
@@ -213,6 +217,11 @@ class PodRun:
     def is_dir(self, *, container: str, path: str) -> bool:
         """Whether a folder is there."""
         return files.kind_beneath(*self._filesystem(container).locate(path)) == "folder"
+
+    def retire(self) -> None:
+        """Give its place up: `remove` may come later, and a pod with the same uid before that."""
+        folder = self._folder.path.with_name(f"{RETIRED}{secrets.token_hex(8)}")
+        self._folder = replace(self._folder, path=self._folder.path.rename(folder))
 
     def remove(self) -> None:
         """Remove all that the pod wrote; claims stay. To be called when it does not run.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -74,39 +73,15 @@ async def test_no_more_than_so_many_wait(pods: Pods) -> None:
         remover.disturb()
         pods.add(remover, "a", "b", "c", "d")
         await pods.until("a", "b")
-        await remover.close()
-        assert pods.removed == ["a", "b", "c", "d"]
 
 
-async def test_who_wants_the_place_of_a_pod_gets_it_at_once(pods: Pods) -> None:
+async def test_what_still_waits_goes_at_the_end(pods: Pods) -> None:
     async with working(calm_s=_LONG_S, patience_s=_LONG_S) as remover:
         remover.disturb()
         pods.add(remover, "a", "b")
-        await remover.gone("b")
-        assert pods.removed == ["b"]
-        await remover.gone("never added")
-        await remover.close()
-        assert pods.removed == ["b", "a"]
-
-
-async def test_who_wants_the_place_of_a_pod_that_is_leaving_waits_for_it() -> None:
-    may_go, events = threading.Event(), list[str]()
-    async with working() as remover:
-
-        def remove() -> None:
-            events.append("begun")
-            may_go.wait(20)
-            events.append("removed")
-
-        remover.add("a", remove)
-        while not events:
-            await asyncio.sleep(0.005)
-        waiting = asyncio.create_task(remover.gone("a"))
-        await asyncio.sleep(0.02)
-        assert not waiting.done()
-        may_go.set()
-        await waiting
-        assert events == ["begun", "removed"]
+    assert pods.removed == []
+    await remover.close()
+    assert pods.removed == ["a", "b"]
 
 
 async def test_one_that_cannot_be_removed_is_logged_and_holds_up_nobody(
@@ -120,7 +95,7 @@ async def test_one_that_cannot_be_removed_is_logged_and_holds_up_nobody(
             remover.add("bad", fail)
             pods.add(remover, "good")
             await pods.until("good")
-        assert "pod_not_removed uid=bad error=[Errno 5] Input/output error" in caplog.text
+        assert "pod_not_removed name=bad error=[Errno 5] Input/output error" in caplog.text
 
 
 async def test_a_pod_that_is_added_when_all_have_gone_leaves_too(pods: Pods) -> None:
