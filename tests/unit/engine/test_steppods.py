@@ -139,7 +139,7 @@ async def test_outputs_that_lie_in_each_other_are_both_whole(
 
 def _texts(path: Path) -> str:
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return "".join(each.read_text() for each in files if each.is_file() and each.suffix == "")
+    return "".join(each.read_text() for each in files if each.is_file())
 
 
 async def test_artifacts_come_in_from_the_store_and_as_raw_text(bench: Bench) -> None:

@@ -60,14 +60,7 @@ APPS = {
 def scratch_folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Those of a test end with it: what stands for a container here ends with pytest only."""
     with tempfile.TemporaryDirectory() as folder:
-        names = itertools.count()
-
-        def make() -> Path:
-            made = Path(folder) / str(next(names))
-            made.mkdir()
-            return made
-
-        monkeypatch.setattr(scratch, "folder", make)
+        monkeypatch.setattr(scratch, "folder", lambda: Path(tempfile.mkdtemp(dir=folder)))
         yield
 
 
