@@ -73,6 +73,7 @@ async def serve(settings: Settings) -> None:
     state = settings.state
     for folder in ("artifacts", "logs", "pods", "forge", "claims"):
         (state / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+        files.spread(state / folder)
     store = await SqliteObjects.open(state / standing.STORE, clock=clocks.SystemClock())
     try:
         async with (

@@ -7,7 +7,9 @@ a link put there between a look and an open is not followed either.
 
 from __future__ import annotations
 
+import array
 import errno
+import fcntl
 import os
 import secrets
 import shutil
@@ -31,10 +33,30 @@ _FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_DIRECTORY
 _CHUNK = 1024 * 1024
 _RANGE = 128 * _CHUNK
 _NOT_BY_KERNEL = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
+
+# Source: linux/fs.h, and chattr(1) for the letter T.
+_GET_FLAGS, _SET_FLAGS = 0x80086601, 0x40086602
+_UNRELATED = 0x00020000
+
 _Entry: TypeAlias = tuple[int, str]
 """A folder's descriptor, and a name in it."""
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def spread(folder: Path) -> None:
+    """Tell the file system that the folders in `folder` have nothing to do with each other.
+
+    ext4 then puts each of them, with its files, into a block group of its own. Where all lie in
+    one, and many files were removed a short while ago, a new file takes up to twenty times as
+    long: ext4 gives no inode out again for some minutes, and passes over each that it meets.
+    A file system that has no such hint is left as it is.
+    """
+    flags = array.array("I", [0])
+    with _closing(os.open(folder, _FOLDER)) as opened, suppress(OSError):
+        fcntl.ioctl(opened, _GET_FLAGS, flags)
+        flags[0] |= _UNRELATED
+        fcntl.ioctl(opened, _SET_FLAGS, flags)
 
 
 def beneath(root: Path, path: str | PurePosixPath) -> Path:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pressplay.base import files
+from pressplay.base import files, processes
 from pressplay.base.errors import Refused
 
 
@@ -234,3 +234,19 @@ def test_a_folder_in_the_way_of_a_moved_file_is_not_replaced(trap: Path, tmp_pat
     with pytest.raises(Refused, match="cannot be written here"):
         files.move_beneath(trap, "sub", tmp_path / "moved")
     assert (trap / "sub" / "file").read_text() == "fine"
+
+
+def test_ext4_is_told_to_keep_apart_what_has_nothing_to_do_with_each_other(tmp_path: Path) -> None:
+    kind = processes.run(["stat", "--file-system", "--format=%T", tmp_path], env={}).text()
+    if not kind.startswith("ext"):
+        pytest.skip(f"the file system is {kind}")
+
+    files.spread(tmp_path)
+    files.spread(tmp_path)
+
+    said = processes.run(["lsattr", "-d", tmp_path], env={"PATH": os.defpath}).text()
+    assert "T" in said.split()[0]
+
+
+def test_a_file_system_without_that_hint_is_left_as_it_is() -> None:
+    files.spread(Path("/sys"))

@@ -24,7 +24,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from pressplay.base import processes
+from pressplay.base import files, processes
 from pressplay.base.errors import Refused
 from pressplay.forge.local import looking, pkt_lines
 from pressplay.forge.local.actors import Actor, App, Installation
@@ -88,6 +88,7 @@ class GitBackend:
         self._greeting = b""
         shutil.rmtree(self._transfers, ignore_errors=True)
         self._transfers.mkdir(parents=True)
+        files.spread(self._transfers)
 
     def routes(self) -> list[Route]:
         base = "/{owner}/{repo}.git"
