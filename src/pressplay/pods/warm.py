@@ -25,6 +25,10 @@ _LINES = 2
 
 _LOOK_AGAIN_S = 0.005
 
+_SERVER_ENVIRONMENT = {"LANG": "C.UTF-8", "PYTHONMALLOC": "malloc"}
+"""Memory by the C library's `malloc` lies in one piece, of which huge pages can be made; that of
+Python's own allocator lies scattered in pieces of 1 MiB."""
+
 WAITING = ("/bin/cat",)
 """What waits in the sandbox: answers a knock, and ends when the door is closed."""
 
@@ -54,7 +58,7 @@ class ForkServer:
         self._orders, theirs = socket.socketpair()
         with theirs:
             self._child: Child | None = processes.spawn(
-                command, env={"LANG": "C.UTF-8"}, output=log, streams=theirs.fileno()
+                command, env=_SERVER_ENVIRONMENT, output=log, streams=theirs.fileno()
             )
         os.set_blocking(self._orders.fileno(), False)
 

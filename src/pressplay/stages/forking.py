@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pressplay.api import policy
-from pressplay.base import namespaces
+from pressplay.base import memory, namespaces
 from pressplay.base.errors import PressplayError
 from pressplay.evidence import shapes
 from pressplay.stages import __main__ as stages
@@ -83,6 +83,7 @@ def main() -> None:
     gc.collect()
     # A collection in a child would touch, and so copy, all that it shares with us.
     gc.freeze()
+    memory.collapse()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(fileno=0) as orders:
         orders.send(b"!")
@@ -120,6 +121,7 @@ def _fork(orders: socket.socket) -> int:
 
 def _wait(orders: socket.socket, waiting: int) -> NoReturn:
     """In the first child: take one order, and carry it out."""
+    namespaces.rehearse()
     descriptors: list[int] = []
     with suppress(OSError):
         _, descriptors, _, _ = socket.recv_fds(orders, 1, DESCRIPTORS)
