@@ -38,7 +38,7 @@ live: $(VENV)/.dev ## real Argo on the cluster of KUBECONFIG: the corpus anew, t
 	$(BIN)/python -m pytest tests/live
 
 bench: $(BIN)/pressplay ## the figures, each next to its reference
-	for each in bench/*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
+	for each in bench/[!_]*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
 
 docs: $(VENV)/.dev ## the reference that is made from the code
 	$(BIN)/python tools/reference.py docs/reference

@@ -5,7 +5,8 @@
 The pipeline's own time is what is left of a run's wall time without the moments in which an agent,
 tests, tools, a build, the start of the app or the load were at work: each step logs those itself
 (`took what=…`). The first run starts with an empty folder and no server, all others find both. A
-last run is watched, and says in which step the own time goes.
+last run is watched, and says in which step the own time goes. The reference, in the same run: the
+same sandboxes and the same git work without a pipeline (see _by_hand.py).
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import _by_hand
+
 from pressplay.base.errors import PressplayError
 from pressplay.cli import demo, pipelines
 from pressplay.server import standing
@@ -34,7 +37,10 @@ LIMIT_S = 2.0
 """What a run may cost beside the work that it is for."""
 
 EMPTY_STEPS = 31
-"""Containers in a demo run: what their mere starting costs is the floor."""
+"""As many as a demo run has steps in a row: what their mere starting costs is the floor."""
+
+OF_A_RUN = ("", "-implement", "-clippy-format", "-qa-testing", "-deploy")
+"""What follows on a run's name in the names of the runs that it asks for."""
 
 TOOK = re.compile(r"took what=(\w+) seconds=([\d.]+) ended=([\d.]+)")
 
@@ -97,10 +103,16 @@ def play(state: Path, sample: str) -> Round:
 
 def foreign_of(state: Path, run: str) -> Iterator[tuple[str, Span]]:
     """What the steps of a run, and of the runs that it asked for, say was not theirs."""
-    for folder in ("", "-implement", "-clippy-format", "-qa-testing", "-deploy"):
+    for folder in OF_A_RUN:
         for log in (state / "logs" / f"{run}{folder}").rglob("main.log"):
             for what, seconds, ended in TOOK.findall(log.read_text(errors="replace")):
                 yield what, Span(float(ended) - float(seconds), float(ended))
+
+
+def containers_of(state: Path, run: str) -> int:
+    """How many containers a run had, with those of the runs that it asked for."""
+    folders = (state / "logs" / f"{run}{each}" for each in OF_A_RUN)
+    return sum(1 for folder in folders for _ in folder.rglob("*.log"))
 
 
 class Watch:
@@ -211,6 +223,11 @@ def main(sample: str, rounds: int) -> None:
             for played in warm:
                 show("warm", played)
             empty = min(floor(state) for _ in range(3))
+            sandboxes = containers_of(state, warm[-1].run)
+            hand = statistics.median(
+                _by_hand.seconds(state, repository=f"operator/sample-{sample}", sandboxes=sandboxes)
+                for _ in range(3)
+            )
             with Watch(state).listening() as watch:
                 watched = play(state, sample)
             show("watched", watched)
@@ -223,6 +240,10 @@ def main(sample: str, rounds: int) -> None:
         f"\n{sample}: own time best {min(own):.2f} s, median {statistics.median(own):.2f} s, "
         f"{min(own) / LIMIT_S:.2f} of the limit of {LIMIT_S:.0f} s; "
         f"{EMPTY_STEPS} empty steps take {empty:.2f} s"
+    )
+    print(
+        f"{sample}: own time {statistics.median(own) / hand:.2f} times that of the same work by "
+        f"hand, {hand:.2f} s for {sandboxes} sandboxes and what git does"
     )
     print(
         f"{sample}: second run against the first: {walls[0] / cold.wall.seconds:.2f} of its wall "

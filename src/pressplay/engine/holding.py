@@ -39,6 +39,7 @@ class Held:
     async def take(self, wanted: Iterable[Lock], *, node: str, waiting: Waiting) -> None:
         """Wait until the node called `node` has them all; the run itself where that is empty.
 
+        It is written down before, or with, the beginning of the first step that needs them.
         Raises Refused for a semaphore without a limit.
         """
         names = list(dict.fromkeys(each.full_name(self._metadata["namespace"]) for each in wanted))
@@ -64,7 +65,10 @@ class Held:
         finally:
             self._waiting.pop(holder, None)
         self._holding[holder] = names
-        await self._write()
+        if node:
+            self._records.add_status(self._to_json())
+        else:
+            await self._write()
 
     async def give_back(self, *, node: str) -> None:
         """Let the next in line have what this node holds, if anything."""
@@ -74,7 +78,8 @@ class Held:
             # The next in line may be another run, whose record must not come before ours.
             await self._records.settled()
             self._locks.release(names, holder=holder)
-            await self._write()
+            # No need to wait: the end of the node is written, and an ended node holds nothing.
+            self._records.add_status(self._to_json())
 
     def let_go(self) -> None:
         """Give back everything without a word in the record, which may be gone."""
@@ -92,7 +97,7 @@ class Held:
         return f"{run}/{nodes.node_id(self._records.workflow, node)}" if node else run
 
     async def _write(self) -> None:
-        await self._records.patch_status({"synchronization": self._to_json()})
+        await self._records.patch_status(self._to_json())
 
     def _to_json(self) -> dict[str, Any]:
         held: dict[str, list[str]] = {}
@@ -104,7 +109,8 @@ class Held:
             for request in self._waiting.values()
             for name in request.names
         }
-        return {"mutex": _mutex(held, awaited), "semaphore": _semaphore(held, awaited)}
+        written = {"mutex": _mutex(held, awaited), "semaphore": _semaphore(held, awaited)}
+        return {"synchronization": written}
 
 
 def recorded(workflow: Object) -> Iterator[tuple[str, str]]:

@@ -176,6 +176,10 @@ class Records:
         """Write other parts of the run's status."""
         await self._patch(status)
 
+    def add_status(self, status: Mapping[str, Any]) -> None:
+        """As `patch_status`, but with the next thing that is said: before anything else begins."""
+        self._say_soon(status)
+
     def _take_globals(self, declared: Bindings, outputs: Outputs) -> bool:
         parameters = dict(self._outputs.parameters)
         artifacts = dict(self._outputs.artifacts)

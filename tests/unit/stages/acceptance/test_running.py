@@ -55,8 +55,15 @@ def report(env: StageEnvironment) -> dict[str, Any]:
     return found
 
 
+def run(env: StageEnvironment) -> Outcome:
+    """As the pipeline runs it: once more where this machine was too busy to judge."""
+    with contextlib.suppress(Unavailable):
+        return running.run(env)
+    return running.run(env)
+
+
 def judge(env: StageEnvironment) -> tuple[Outcome, dict[str, Any]]:
-    outcome = running.run(env)
+    outcome = run(env)
     found = report(env)
     assert (env.out / "verdict").read_text() == found["verdict"]
     assert outcome.reason == found["reason"]
