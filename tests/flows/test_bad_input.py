@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.flows.conftest import Called, Machine
 
 ISSUE = "# Greet with a wave\n\nSay hello, and a wave.\n"
-SMALL = 3 * 1024 * 1024
+SMALL = 2 * 1024 * 1024
 """Bytes of a disk that is soon full."""
 
 TEST = (
